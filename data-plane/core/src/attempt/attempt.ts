@@ -1,0 +1,143 @@
+// The life of one request as seen by its attempts: which events happen, which commands follow.
+// The machine itself is in attempt-machine.ts; a shell carries the commands out.
+
+import type { Instant } from "@meridian/proto/base";
+import type { UpstreamFailure } from "./failure.ts";
+
+/** The language of a target, as the policy names it. */
+export type TargetProtocol = "openai" | "anthropic" | "ollama";
+
+/** Something that may answer: a backend of this region, or another region's proxies. One object per snapshot. */
+export type Candidate = {
+  readonly kind: "backend" | "peer";
+  /** Place of its numbers in the load table. */
+  readonly slot: number;
+  /** The backend's name; for a peer `region/host:port`. */
+  readonly name: string;
+  readonly region: string;
+  /** Where to call: scheme, host and port, no path. */
+  readonly origin: string;
+  readonly protocol: TargetProtocol;
+  /** The policy's name of the model; for a peer the name that the client used, as the peer plans for itself. */
+  readonly model: string;
+  /** The name to put into the request; undefined: leave what the client wrote. */
+  readonly upstreamModel: string | undefined;
+};
+
+/** A candidate and why it was taken, for the decision record. */
+export type Choice = { readonly candidate: Candidate; readonly reason: string };
+
+/** Budgets of one request in milliseconds, each with its default filled in. */
+export type Budgets = {
+  readonly connectMs: number;
+  /** From the call to the first semantic token; already scaled by the length of the input. */
+  readonly firstTokenMs: number;
+  readonly betweenTokensMs: number;
+  /** For the request as a whole, all attempts included. */
+  readonly totalMs: number;
+  /** Calls that count, in all. */
+  readonly attempts: number;
+};
+
+/** What the shell tells the machine. `attempt` numbers calls from 1; news of a call that ended is ignored. */
+export type AttemptEvent =
+  | { readonly kind: "start" }
+  /** The request is being written to an open connection. */
+  | { readonly kind: "connected"; readonly attempt: number }
+  | { readonly kind: "headers"; readonly attempt: number }
+  /** Bytes that mean nothing to a reader (comments, pings, role-only deltas): alive, but no token. */
+  | { readonly kind: "activity"; readonly attempt: number }
+  /** Semantic content; or an answer that can no longer be held back whole. */
+  | { readonly kind: "token"; readonly attempt: number }
+  /** The answer ended as its protocol says it must. */
+  | { readonly kind: "complete"; readonly attempt: number }
+  /** The upstream says that the request itself is at fault; its answer is the client's. */
+  | { readonly kind: "rejected"; readonly attempt: number }
+  | { readonly kind: "failed"; readonly attempt: number; readonly failure: UpstreamFailure }
+  | { readonly kind: "client-gone" }
+  /** Time has reached `wakeAt`. */
+  | { readonly kind: "tick" };
+
+/** What the shell must do. */
+export type AttemptCommand =
+  | { readonly kind: "call"; readonly attempt: number; readonly choice: Choice }
+  /** Stop this call at once; nothing more is heard of it. */
+  | { readonly kind: "cancel"; readonly attempt: number }
+  /** Send the client what is held of this attempt, and from now on everything as it comes. */
+  | { readonly kind: "commit"; readonly attempt: number }
+  | { readonly kind: "finish"; readonly ending: Ending };
+
+/** How a request ended. */
+export type Ending =
+  | { readonly kind: "complete"; readonly attempt: number }
+  /** The upstream's own refusal of the request is passed on. */
+  | { readonly kind: "rejected"; readonly attempt: number }
+  /** Nothing was sent yet: a proper error with status. */
+  | { readonly kind: "refused"; readonly cause: RefusalCause }
+  /** Something was sent already: the protocol's error frame, then an aborted connection. */
+  | { readonly kind: "broken"; readonly attempt: number; readonly failure: UpstreamFailure }
+  | { readonly kind: "client-gone" };
+
+/** Why nobody answered. */
+export type RefusalCause = {
+  /** The failure of the last attempt; undefined when there was nobody to ask. */
+  readonly last: UpstreamFailure | undefined;
+  /** Why no further candidate was found. */
+  readonly reason: string;
+};
+
+/** One call in the decision record. */
+export type AttemptRecord = {
+  readonly attempt: number;
+  readonly candidate: Candidate;
+  readonly reason: string;
+  readonly startedAt: Instant;
+  readonly firstTokenAt: Instant | undefined;
+  readonly endedAt: Instant | undefined;
+  readonly outcome: "running" | "complete" | "rejected" | "cancelled" | "failed";
+  readonly failure: UpstreamFailure | undefined;
+};
+
+/**
+ * The attempts of one request. Each `step` takes one event and returns what to do, in order.
+ *
+ * @example
+ * let commands = attempts.step({ kind: "start" }, now);      // [{ kind: "call", attempt: 1, choice }]
+ * commands = attempts.step({ kind: "failed", attempt: 1, failure }, now); // [{ kind: "call", attempt: 2, choice }]
+ * commands = attempts.step({ kind: "token", attempt: 2 }, now);           // [{ kind: "commit", attempt: 2 }]
+ * commands = attempts.step({ kind: "complete", attempt: 2 }, now);        // [{ kind: "finish", ending }]
+ */
+export type Attempts = {
+  readonly step: (event: AttemptEvent, now: Instant) => readonly AttemptCommand[];
+  /** When a "tick" is due; Infinity when none is. */
+  readonly wakeAt: () => Instant;
+  readonly committed: () => boolean;
+  readonly finished: () => boolean;
+  readonly records: () => readonly AttemptRecord[];
+};
+
+/** Where the machine finds candidates and tells what became of them: the engine, or a test's fake. */
+export type AttemptPorts = {
+  /** The best candidate that is none of `excluded` (slots); or why there is none. */
+  readonly next: (request: NextRequest, now: Instant) => Choice | NoChoice;
+  readonly started: (candidate: Candidate, now: Instant) => void;
+  /** Called once for each `started`. */
+  readonly ended: (end: AttemptEnd, now: Instant) => void;
+};
+
+export type NextRequest = {
+  readonly excluded: readonly number[];
+  /** false: only other regions' proxies are asked for. */
+  readonly local: boolean;
+};
+
+/** Nobody is left. */
+export type NoChoice = { readonly candidate: undefined; readonly reason: string };
+
+/** What became of a call. */
+export type AttemptEnd = {
+  readonly candidate: Candidate;
+  readonly outcome: "complete" | "rejected" | "cancelled" | "failed";
+  readonly failure: UpstreamFailure | undefined;
+  readonly startedAt: Instant;
+};

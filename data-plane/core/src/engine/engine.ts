@@ -1,0 +1,142 @@
+// The engine: everything that one region's proxies decide, behind five calls. Pure: `now` and numbers are arguments.
+
+import type { Instant, Problem, Result } from "@meridian/proto/base";
+import type { Snapshot, Version } from "@meridian/proto/gen/snapshot_pb";
+import type { StateFrame } from "@meridian/proto/gen/sync_pb";
+import type { AttemptRecord, Attempts, Candidate, Ending } from "../attempt/index.ts";
+
+/**
+ * The decisions of a proxy.
+ *
+ * @example
+ * engine.apply({ kind: "snapshot", snapshot }, now);
+ * const admission = engine.admit(facts, now);
+ * if (admission.kind === "admitted") {
+ *   const attempts = engine.begin(facts, now);
+ *   run(attempts.step({ kind: "start" }, now));
+ * }
+ */
+export type Engine = {
+  /** Takes a snapshot or a state frame in force, as a whole or not at all; says why not. */
+  readonly apply: (change: Change, now: Instant) => Result<Version | undefined, readonly Problem[]>;
+  readonly admit: (facts: RequestFacts, now: Instant) => Admission;
+  /** The attempts of an admitted request. The caller steps them to their end, then observes the outcome. */
+  readonly begin: (facts: RequestFacts, now: Instant) => Attempts;
+  /** Once for each request that was admitted, on every ending. */
+  readonly observe: (outcome: Outcome, now: Instant) => void;
+  readonly report: (now: Instant) => EngineReport;
+  /** What is in force, to read; undefined before the first snapshot. */
+  readonly serving: () => Serving | undefined;
+};
+
+export type Change =
+  | { readonly kind: "snapshot"; readonly snapshot: Snapshot }
+  | { readonly kind: "state"; readonly frame: StateFrame };
+
+/** The part of a snapshot that authentication and the list of models need. Immutable. */
+export type Serving = {
+  readonly version: Version;
+  /** `1.42`, as headers show it. */
+  readonly revision: string;
+  readonly region: string;
+  /** true when the policy names no tenant: everyone is "anonymous". */
+  readonly open: boolean;
+  /** The tenant of a key, by the lower-case hexadecimal SHA-256 of the key. */
+  readonly tenantByKeyHash: (sha256: string) => string | undefined;
+  /** Models that a tenant may name, aliases included, sorted. */
+  readonly modelsFor: (tenant: string) => readonly string[];
+  /** URLs to keep connections to: backends and peers. */
+  readonly upstreams: readonly Candidate[];
+};
+
+export type RequestKind = "chat" | "completion" | "embedding";
+
+/** What is known of a request when it is decoded. */
+export type RequestFacts = {
+  readonly requestId: string;
+  readonly tenant: string;
+  readonly kind: RequestKind;
+  /** The model as the client names it. */
+  readonly model: string;
+  readonly stream: boolean;
+  /** Rough: characters / 4. */
+  readonly inputTokens: number;
+  /** Undefined: the client sets no limit. */
+  readonly outputTokensMax: number | undefined;
+  /** Region whose proxy sent this on; undefined: a client of our own. Such a request never goes abroad again. */
+  readonly arrivedFrom: string | undefined;
+  /** The caller's deadline: milliseconds left at arrival. Undefined: the route's total alone. */
+  readonly timeoutMs: number | undefined;
+};
+
+export type Admission =
+  | { readonly kind: "admitted"; readonly route: string; readonly reason: string }
+  | { readonly kind: "refused"; readonly refusal: Refusal };
+
+export type RefusalReason =
+  /** No snapshot yet. */
+  | "not-ready"
+  | "unknown-model"
+  | "unknown-tenant"
+  /** No region that the tenant's residency allows can answer. */
+  | "residency"
+  /** Nobody can answer now. */
+  | "no-backend";
+
+/** A refusal, with what the client can do. */
+export type Refusal = {
+  readonly reason: RefusalReason;
+  readonly problem: Problem;
+  readonly retryAfterMs: number | undefined;
+};
+
+/** How a request ended and what it used; the shell's part of the decision record. */
+export type Outcome = {
+  readonly facts: RequestFacts;
+  readonly route: string;
+  readonly ending: Ending;
+  readonly attempts: readonly AttemptRecord[];
+  readonly usage: Usage;
+  readonly startedAt: Instant;
+  readonly committedAt: Instant | undefined;
+};
+
+export type Usage = {
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  /** false: our estimate, as the upstream told nothing. */
+  readonly exact: boolean;
+};
+
+/** Counters grow from the engine's start and never fall; the reader takes differences. */
+export type EngineReport = {
+  readonly version: Version | undefined;
+  readonly region: string;
+  /** Age of the newest state frame; undefined: there was none. */
+  readonly stateAgeMs: number | undefined;
+  readonly liveRequests: number;
+  readonly requests: number;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  /** Backends of this region, in the order of their names. */
+  readonly backends: readonly TargetReport[];
+  /** Other regions' proxies, in the order of their names. */
+  readonly peers: readonly TargetReport[];
+};
+
+export type TargetReport = {
+  readonly name: string;
+  readonly region: string;
+  readonly started: number;
+  readonly succeeded: number;
+  readonly failed: number;
+  readonly inFlight: number;
+  readonly pendingTokens: number;
+  /** This proxy's own evidence keeps it out. */
+  readonly ejected: boolean;
+  readonly draining: boolean;
+  /** The control plane's verdict. */
+  readonly verdict: "none" | "healthy" | "degraded" | "unhealthy";
+  /** May be chosen now. */
+  readonly available: boolean;
+};

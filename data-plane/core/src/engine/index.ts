@@ -1,0 +1,17 @@
+// The engine's door.
+
+export { createEngine, type EngineOptions } from "./create-engine.ts";
+export type {
+  Admission,
+  Change,
+  Engine,
+  EngineReport,
+  Outcome,
+  Refusal,
+  RefusalReason,
+  RequestFacts,
+  RequestKind,
+  Serving,
+  TargetReport,
+  Usage,
+} from "./engine.ts";
