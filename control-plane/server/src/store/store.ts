@@ -1,20 +1,10 @@
 // The store contract: etcd's model, in the terms that Meridian needs. Two implementations pass one battery
 // (store.contract.ts): embedded (one process, on disk) and etcd.
 
+import type { Entry, Listing, Revision, StoreEvent } from "@meridian/control-core/watch";
 import type { Result } from "@meridian/proto/base";
 
-/** A point in the store's history. Grows with every commit. Never shown to proxies: versions are ours (design 1.8). */
-export type Revision = number;
-
-/** One key as it stood at some revision. Keys are text that begins with "/"; values are bytes. */
-export type Entry = {
-  readonly key: string;
-  readonly value: Uint8Array;
-  /** Revision that made the key since it was last absent. */
-  readonly createRevision: Revision;
-  /** Revision that last wrote it. */
-  readonly modRevision: Revision;
-};
+export type { Entry, Listing, Revision, StoreEvent };
 
 /** What may go wrong, by what the caller should do about it. */
 export type StoreError =
@@ -48,10 +38,6 @@ export type Commit = {
   readonly operations: readonly Operation[];
 };
 
-export type StoreEvent =
-  | { readonly kind: "put"; readonly entry: Entry }
-  | { readonly kind: "delete"; readonly key: string; readonly modRevision: Revision };
-
 /** What a watch tells, in order. */
 export type WatchNotice =
   /** All events of whole revisions, ordered by revision; `revision` is the last one's. */
@@ -84,8 +70,6 @@ export type Lease = {
   /** Ends the lease; its keys are deleted. */
   readonly release: () => Promise<void>;
 };
-
-export type Listing = { readonly revision: Revision; readonly entries: readonly Entry[] };
 
 export type Store = {
   /** The key's newest entry, undefined when it does not exist. Linearizable. */
