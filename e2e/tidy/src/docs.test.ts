@@ -29,7 +29,7 @@ test("every npm command that a document names is a script", () => {
   // Our own manifest.
   const manifest = JSON.parse(read("package.json")) as { scripts: { [name: string]: string } };
   const unknown = documents.flatMap((file) =>
-    [...read(file).matchAll(/\bnpm run ([a-z:-]+)/g)]
+    [...read(file).matchAll(/\bnpm run (?:--silent )?([a-z][a-z:-]*)/g)]
       .map((found) => found[1] ?? "")
       .filter((name) => manifest.scripts[name] === undefined)
       .map((name) => `${file}: npm run ${name}`),
