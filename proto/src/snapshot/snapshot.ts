@@ -3,15 +3,15 @@
 import { create } from "@bufbuild/protobuf";
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
-import { err, ok, type Problem, problem, type Result } from "./base/index.ts";
+import { err, ok, type Problem, problem, type Result } from "../base/index.ts";
 import {
   type Resource,
   ResourceSchema,
   type Snapshot,
   SnapshotSchema,
   type Version,
-} from "./gen/meridian/v1/snapshot_pb.ts";
-import { type PolicyPush, PolicyPushSchema } from "./gen/meridian/v1/sync_pb.ts";
+} from "../gen/meridian/v1/snapshot_pb.ts";
+import { type PolicyPush, PolicyPushSchema } from "../gen/meridian/v1/sync_pb.ts";
 
 /** Lower-case hexadecimal SHA-256. */
 export function hashBytes(bytes: Uint8Array): string {

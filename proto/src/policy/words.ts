@@ -1,0 +1,18 @@
+// The words that a policy may use where a field takes one of a few.
+
+/** How a route chooses among a pool's backends. */
+export const balances = ["least-outstanding", "round-robin", "weighted", "cache-aware"] as const;
+export type Balance = (typeof balances)[number];
+
+/** What may be tried when no local backend can answer. */
+export const rungs = ["local-queue", "remote", "degrade"] as const;
+export type Rung = (typeof rungs)[number];
+
+/** The languages that backends speak, as the schema numbers them from 1. */
+export const protocols = ["openai", "anthropic", "ollama"] as const;
+export type ProtocolName = (typeof protocols)[number];
+
+/** undefined when the text is not one of the words. */
+export function findWord<W extends string>(words: readonly W[], text: string): W | undefined {
+  return words.find((each) => each === text);
+}

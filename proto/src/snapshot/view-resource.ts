@@ -1,0 +1,123 @@
+// From the policy's messages to the view's values, with the defaults that policy.proto states.
+
+import { err, ok, parseAddress, type Result } from "../base/index.ts";
+import type {
+  Backend,
+  Model,
+  Region,
+  Route,
+  Tenant,
+  Timeouts,
+} from "../gen/meridian/v1/policy_pb.ts";
+import { balances, findWord, protocols, rungs } from "../policy/words.ts";
+import type {
+  BackendView,
+  ModelView,
+  RegionEntry,
+  RouteView,
+  TenantView,
+  TimeoutsView,
+} from "./view.ts";
+
+/** What a route takes where it does not say; policy.proto states the same figures. */
+export const routeDefaults: Pick<
+  RouteView,
+  "balance" | "fallback" | "timeouts" | "attemptsMax" | "retryBudgetPercent"
+> = {
+  balance: "least-outstanding",
+  fallback: ["remote"],
+  timeouts: {
+    connectMs: 1_000,
+    firstTokenMs: 20_000,
+    firstTokenMsPer1kInput: 250,
+    betweenTokensMs: 15_000,
+    totalMs: 600_000,
+  },
+  attemptsMax: 3,
+  retryBudgetPercent: 10,
+};
+
+export function viewRegion(region: Region): Result<RegionEntry, string> {
+  const { name, location, endpoint } = region;
+  const peers = [];
+  for (const each of region.peers) {
+    const address = parseAddress(each);
+    if (address === undefined) return err(`the peer ${each.slice(0, 64)} is not host:port`);
+    peers.push(address);
+  }
+  return ok({
+    name,
+    location: location === undefined ? undefined : { lat: location.lat, lon: location.lon },
+    endpoint,
+    peers,
+  });
+}
+
+export function viewBackend(backend: Backend): Result<BackendView, string> {
+  const number: number = backend.protocol;
+  const protocol = number === 0 ? "openai" : protocols[number - 1];
+  if (protocol === undefined) return err(`the protocol number ${number} is not known`);
+  return ok({
+    name: backend.name,
+    url: backend.url.replace(/\/$/, ""),
+    protocol,
+    serves: backend.serves.map(({ model, as }) => ({ model, as: as === "" ? model : as })),
+    weight: backend.weight ?? 1,
+    concurrencyMax: unlessZero(backend.capacity?.concurrency),
+    requestsPerMinute: unlessZero(backend.capacity?.requestsPerMinute),
+    tokensPerMinute: unlessZero(backend.capacity?.tokensPerMinute),
+  });
+}
+
+export function viewModel(model: Model, regions: readonly string[]): Result<ModelView, string> {
+  const { name, aliases, features, degradeTo } = model;
+  const contextTokens = unlessZero(model.contextTokens);
+  return ok({ name, aliases, contextTokens, features, degradeTo, regions });
+}
+
+export function viewRoute(route: Route): Result<RouteView, string> {
+  const balance = route.balance === "" ? routeDefaults.balance : findWord(balances, route.balance);
+  if (balance === undefined) return err(`the balance ${route.balance.slice(0, 64)} is not known`);
+  const fallback = route.fallback.flatMap((each) => findWord(rungs, each) ?? []);
+  if (fallback.length < route.fallback.length) return err("a word of fallback is not known");
+  return ok({
+    name: route.name,
+    match: { models: route.match?.models ?? [], tenants: route.match?.tenants ?? [] },
+    targets: route.targets.map(({ model, weight }) => ({ model, weight: weight ?? 1 })),
+    balance,
+    timeouts: viewTimeouts(route.timeouts),
+    attemptsMax: unlessZero(route.retry?.attempts) ?? routeDefaults.attemptsMax,
+    retryBudgetPercent: unlessZero(route.retry?.budgetPercent) ?? routeDefaults.retryBudgetPercent,
+    objectiveFirstTokenMs: unlessZero(route.objective?.firstTokenMs),
+    fallback: fallback.length === 0 ? routeDefaults.fallback : fallback,
+  });
+}
+
+export function viewTenant(tenant: Tenant): Result<TenantView, string> {
+  const { name, residency, priority } = tenant;
+  return ok({
+    name,
+    keys: tenant.keys.map(({ sha256 }) => sha256),
+    residency,
+    priority,
+    requestsPerMinute: unlessZero(tenant.limits?.requestsPerMinute),
+    tokensPerMinute: unlessZero(tenant.limits?.tokensPerMinute),
+  });
+}
+
+function viewTimeouts(timeouts: Timeouts | undefined): TimeoutsView {
+  const { timeouts: defaults } = routeDefaults;
+  return {
+    connectMs: unlessZero(timeouts?.connectMs) ?? defaults.connectMs,
+    firstTokenMs: unlessZero(timeouts?.firstTokenMs) ?? defaults.firstTokenMs,
+    firstTokenMsPer1kInput:
+      unlessZero(timeouts?.firstTokenMsPer1kInput) ?? defaults.firstTokenMsPer1kInput,
+    betweenTokensMs: unlessZero(timeouts?.betweenTokensMs) ?? defaults.betweenTokensMs,
+    totalMs: unlessZero(timeouts?.totalMs) ?? defaults.totalMs,
+  };
+}
+
+/** The schema's 0 is "not set". */
+function unlessZero(value: number | undefined): number | undefined {
+  return value === 0 ? undefined : value;
+}

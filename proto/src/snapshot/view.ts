@@ -1,0 +1,117 @@
+// A snapshot as proxies read it: plain values, defaults filled in, routes in order. Nothing refers to what isn't there
+// once checkSnapshot has passed it.
+
+import type { Address } from "../base/index.ts";
+import type { Version } from "../gen/meridian/v1/snapshot_pb.ts";
+import type { Balance, ProtocolName, Rung } from "../policy/words.ts";
+
+export type { Balance, ProtocolName, Rung };
+
+/** Everything that one region's proxies route by. */
+export type RegionView = {
+  readonly version: Version;
+  /** Hash of the snapshot: equal hashes, equal content. */
+  readonly hash: string;
+  /** The own region. */
+  readonly region: string;
+  /** All regions, the own one included, sorted by name. */
+  readonly regions: readonly RegionEntry[];
+  /** The own region's backends alone, sorted by name. */
+  readonly backends: readonly BackendView[];
+  /** All models, sorted by name. */
+  readonly models: readonly ModelView[];
+  /** In order: the first that matches a request wins. */
+  readonly routes: readonly RouteView[];
+  /** Sorted by name. Empty: every request is accepted as tenant "anonymous". */
+  readonly tenants: readonly TenantView[];
+};
+
+export type RegionEntry = {
+  readonly name: string;
+  /** Degrees; undefined when the policy does not say. */
+  readonly location: { readonly lat: number; readonly lon: number } | undefined;
+  /** Base URL for clients; "" when the policy does not say. */
+  readonly endpoint: string;
+  /** Where other regions' proxies reach this region's. */
+  readonly peers: readonly Address[];
+};
+
+export type BackendView = {
+  readonly name: string;
+  /** Origin without a path or a trailing slash: http://llm-1.us.internal:8000 */
+  readonly url: string;
+  readonly protocol: ProtocolName;
+  readonly serves: readonly ServedModel[];
+  /** Share against the other backends of the pool; 0: no requests. */
+  readonly weight: number;
+  /** What it can bear; undefined: not known. */
+  readonly concurrencyMax: number | undefined;
+  readonly requestsPerMinute: number | undefined;
+  readonly tokensPerMinute: number | undefined;
+};
+
+export type ServedModel = {
+  readonly model: string;
+  /** The backend's own name for the model. */
+  readonly as: string;
+};
+
+export type ModelView = {
+  readonly name: string;
+  readonly aliases: readonly string[];
+  /** undefined: not known. */
+  readonly contextTokens: number | undefined;
+  readonly features: readonly string[];
+  /** Lesser models that may answer instead, best first. */
+  readonly degradeTo: readonly string[];
+  /** Regions with at least one backend that serves it, sorted. */
+  readonly regions: readonly string[];
+};
+
+export type RouteView = {
+  readonly name: string;
+  readonly match: {
+    /** Patterns for matchesPattern; empty: any model. */
+    readonly models: readonly string[];
+    /** Names; empty: any tenant. */
+    readonly tenants: readonly string[];
+  };
+  /** Empty: the model that the client asked for. */
+  readonly targets: readonly TargetView[];
+  readonly balance: Balance;
+  readonly timeouts: TimeoutsView;
+  /** Attempts in all, the first included; 1 to 10. */
+  readonly attemptsMax: number;
+  /** Retries as a share of requests. */
+  readonly retryBudgetPercent: number;
+  /** What the route promises; undefined: nothing. */
+  readonly objectiveFirstTokenMs: number | undefined;
+  readonly fallback: readonly Rung[];
+};
+
+export type TargetView = {
+  readonly model: string;
+  /** Share against the other targets; 0: no requests. */
+  readonly weight: number;
+};
+
+export type TimeoutsView = {
+  readonly connectMs: number;
+  /** From sending the request to the first token, beside what the input adds. */
+  readonly firstTokenMs: number;
+  readonly firstTokenMsPer1kInput: number;
+  readonly betweenTokensMs: number;
+  readonly totalMs: number;
+};
+
+export type TenantView = {
+  readonly name: string;
+  /** Lower-case hexadecimal SHA-256 of each key. */
+  readonly keys: readonly string[];
+  /** Regions in which its requests may be handled; empty: all. */
+  readonly residency: readonly string[];
+  readonly priority: number;
+  /** undefined: no limit. */
+  readonly requestsPerMinute: number | undefined;
+  readonly tokensPerMinute: number | undefined;
+};
