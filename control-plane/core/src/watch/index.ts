@@ -8,3 +8,4 @@ export {
   type Revision,
   type StoreEvent,
 } from "./entry.ts";
+export { type Change, Mirror, sortedEntries } from "./mirror.ts";
