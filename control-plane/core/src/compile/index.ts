@@ -1,0 +1,3 @@
+// A policy compiled: one snapshot per region.
+
+export { compile } from "./compile.ts";
