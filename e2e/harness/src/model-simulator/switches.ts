@@ -1,0 +1,72 @@
+// The switches for tests: GET/POST/DELETE /faults and GET/DELETE /requests.
+
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { sendJson } from "./exchange.ts";
+import { type FaultRule, type FaultSet, parseFaultRule, rulesMax } from "./faults.ts";
+import { readBody } from "./read-body.ts";
+import type { RequestLog } from "./request-log.ts";
+
+export type Switch = {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly faults: FaultSet;
+  readonly log: RequestLog;
+  /** Faults were added or taken back. */
+  readonly onSwitch: () => void;
+  /** There is a second port by which the fault "refuse" could be taken back. */
+  readonly refusable: boolean;
+};
+
+/** false: the path is none of the switches. */
+export function answerSwitch(to: Switch): boolean {
+  const path = to.request.url ?? "/";
+  if (path === "/requests") answerRequests(to);
+  else if (path === "/faults" || path.startsWith("/faults/")) answerFaults(to, path);
+  else return false;
+  return true;
+}
+
+function answerRequests({ request, response, log }: Switch): void {
+  if (request.method === "DELETE") log.clear();
+  sendJson(response, 200, log.view());
+}
+
+function answerFaults(to: Switch, path: string): void {
+  const { request, response, faults } = to;
+  if (request.method === "POST") {
+    addFaults(to);
+    return;
+  }
+  if (request.method === "DELETE") {
+    const id = path.split("/")[2];
+    faults.remove(id === undefined || id === "" ? undefined : Number(id));
+    to.onSwitch();
+  }
+  sendJson(response, 200, { faults: faults.list() });
+}
+
+/** All rules of the body or none. */
+function addFaults({ request, response, faults, onSwitch, refusable }: Switch): void {
+  readBody(request, (body) => {
+    const values: readonly unknown[] =
+      body.kind === "err" ? [] : Array.isArray(body.value) ? body.value : [body.value];
+    const rules: FaultRule[] = [];
+    const wrong: string[] = body.kind === "err" ? [body.error.message] : [];
+    for (const value of values) {
+      const parsed = parseFaultRule(value);
+      if (parsed.kind === "ok") rules.push(parsed.value);
+      else wrong.push(...parsed.error);
+    }
+    if (!refusable && rules.some((each) => each.fault.kind === "refuse")) {
+      wrong.push("refuse: start with --control-port, or nobody could take it back");
+    }
+    if (faults.list().length + rules.length > rulesMax) wrong.push(`at most ${rulesMax} faults`);
+    if (wrong.length > 0) {
+      sendJson(response, 400, { errors: wrong });
+      return;
+    }
+    for (const rule of rules) faults.add(rule);
+    onSwitch();
+    sendJson(response, 200, { faults: faults.list() });
+  });
+}
