@@ -1,0 +1,14 @@
+// Where the repository's programs are.
+
+import { join } from "node:path";
+
+/** The repository's root folder. */
+export const repositoryRoot = join(import.meta.dirname, "..", "..", "..", "..");
+
+/** Programs by the path of their entry, from the root. */
+export const entries = {
+  controlPlane: "control-plane/server/src/main.ts",
+  proxy: "data-plane/proxy/src/main.ts",
+  modelSimulator: "e2e/harness/src/model-simulator/main.ts",
+  commandLine: "control-plane/cli/src/main.ts",
+} as const;
