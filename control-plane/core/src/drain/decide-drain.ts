@@ -68,8 +68,7 @@ function checkForm(request: DrainRequest): readonly Problem[] {
 function checkTarget({ kind, name }: DrainTarget, policy: Policy): readonly Problem[] {
   const names = (kind === "region" ? policy.regions : policy.backends).map((each) => each.name);
   if (names.includes(name)) return [];
-  const shown = names.slice(0, 20).join(", ");
-  const hint = `${kind}s are: ${shown}${names.length > 20 ? ", …" : ""}`;
+  const hint = `${kind}s are: ${shorten(names)}`;
   const message = `no ${kind} is named ${JSON.stringify(name.slice(0, 64))}`;
   return [problem("dangling_name", kind, message, hint)];
 }
@@ -77,31 +76,54 @@ function checkTarget({ kind, name }: DrainTarget, policy: Policy): readonly Prob
 function guard(target: DrainTarget, view: DrainView): readonly Problem[] {
   return target.kind === "region"
     ? guardRegion(target.name, view)
-    : guardBackend(target.name, view);
+    : guardModels("backend", (each) => each.name === target.name, view);
 }
 
-function guardRegion(name: string, { drains, readyRegions }: DrainView): readonly Problem[] {
-  const others = [...readyRegions].filter((each) => each !== name && !drains.regions.has(each));
-  if (others.length > 0) return [];
-  const message = `no region but ${name} is ready`;
-  const hint = "end another region's drain or wait until one is ready; or force, with a reason";
-  return [problem("last_region", "region", message, hint)];
+/** Another region must be ready, every model be served elsewhere, and no tenant be bound to this region alone. */
+function guardRegion(name: string, view: DrainView): readonly Problem[] {
+  const { drains, readyRegions, policy } = view;
+  const isOther = (each: string) => each !== name && !drains.regions.has(each);
+  const problems: Problem[] = [];
+  if (![...readyRegions].some(isOther)) {
+    const message = `no region but ${name} is ready`;
+    const hint = "end another region's drain or wait until one is ready; or force, with a reason";
+    problems.push(problem("last_region", "region", message, hint));
+  }
+  const bound = policy.tenants
+    .filter(({ residency }) => residency.includes(name) && !residency.some(isOther))
+    .map((each) => each.name);
+  if (bound.length > 0) {
+    const message = `tenants that no other region may answer: ${shorten(bound)}`;
+    const hint = "they will be refused as long as it lasts; force, with a reason";
+    problems.push(problem("residency_unserved", "region", message, hint));
+  }
+  return [...problems, ...guardModels("region", (each) => each.region === name, view)];
 }
 
-/** A model must keep a backend somewhere. */
-function guardBackend(name: string, view: DrainView): readonly Problem[] {
-  const { backends } = view.policy;
-  const own = backends.find((each) => each.name === name);
-  const others = backends.filter((each) => each.name !== name && isInService(each, view.drains));
-  const kept = new Set(others.flatMap((each) => each.serves.map(({ model }) => model)));
-  const lost = (own?.serves ?? []).map(({ model }) => model).filter((model) => !kept.has(model));
+/** Every model of what goes must keep a backend that stays. */
+function guardModels(
+  path: "region" | "backend",
+  goes: (backend: Backend) => boolean,
+  view: DrainView,
+): readonly Problem[] {
+  const kept = new Set<string>();
+  const going = new Set<string>();
+  for (const backend of view.policy.backends) {
+    if (!isInService(backend, view.drains)) continue;
+    for (const { model } of backend.serves) (goes(backend) ? going : kept).add(model);
+  }
+  const lost = [...going].filter((model) => !kept.has(model));
   if (lost.length === 0) return [];
-  const message = `nothing else that is in service serves ${lost.slice(0, 20).join(", ")}`;
+  const message = `models that nothing else in service serves: ${shorten(lost)}`;
   const hint = "end another drain or add a backend; or force, with a reason";
-  return [problem("last_backend", "backend", message, hint)];
+  return [problem("last_backend", path, message, hint)];
 }
 
 function isInService(backend: Backend, drains: Drains): boolean {
   const drained = drains.backends.has(backend.name) || drains.regions.has(backend.region);
   return backend.weight !== 0 && !drained;
+}
+
+function shorten(names: readonly string[]): string {
+  return names.slice(0, 20).join(", ") + (names.length > 20 ? ", …" : "");
 }

@@ -1,0 +1,98 @@
+// A state frame: the whole of what a proxy of one region is told each second. The same frame goes to all of them, so it
+// is encoded once.
+
+import { create } from "@bufbuild/protobuf";
+import type { Instant, WallTime } from "@meridian/proto/base";
+import type { Backend, Policy } from "@meridian/proto/gen/policy_pb";
+import type { Version } from "@meridian/proto/gen/snapshot_pb";
+import {
+  type BackendState,
+  BackendStateSchema,
+  PoolStateSchema,
+  type RegionState,
+  RegionStateSchema,
+  type StateFrame,
+  StateFrameSchema,
+} from "@meridian/proto/gen/sync_pb";
+import { type DrainOrder, type Drains, drainLeftMs } from "../drain/index.ts";
+import type { PoolCounts } from "./digest.ts";
+import type { RegionSigns } from "./region-signs.ts";
+
+/** What frames are made from. */
+export type StateSource = {
+  readonly policy: Policy;
+  readonly version: Version;
+  readonly signs: RegionSigns;
+  readonly drains: Drains;
+  readonly storeReachable: boolean;
+};
+
+/** One frame: for which region, the how manyth, and when. The sequence must grow; all streams may share it. */
+export type FrameView = {
+  readonly region: string;
+  readonly sequence: bigint;
+  readonly now: Instant;
+  readonly wall: WallTime;
+};
+
+/** The frame for the proxies of one region. */
+export function makeStateFrame(source: StateSource, view: FrameView): StateFrame {
+  const pools = poolsOfPolicy(source.policy);
+  return create(StateFrameSchema, {
+    sequence: view.sequence,
+    policy: source.version,
+    regions: source.policy.regions.map(({ name }) =>
+      regionState(name, pools.get(name) ?? [], source, view),
+    ),
+    backends: source.policy.backends
+      .filter((each) => each.region === view.region)
+      .flatMap((each) => backendState(each, source.drains.backends.get(each.name), view.wall)),
+    storeReachable: source.storeReachable,
+  });
+}
+
+function regionState(
+  name: string,
+  declared: readonly PoolCounts[],
+  { signs, drains }: StateSource,
+  view: FrameView,
+): RegionState {
+  const drain = drains.regions.get(name);
+  // The policy says which pools there are; the digest, which may be older than the policy, how they are.
+  const known = new Map(signs.digest(name)?.pools.map((each) => [each.model, each]));
+  return create(RegionStateSchema, {
+    name,
+    draining: drain !== undefined,
+    drainLeftMs: drain === undefined ? 0 : drainLeftMs(drain, view.wall),
+    ageMs: signs.ageMs(name, view.now),
+    pools: declared.map((each) => create(PoolStateSchema, known.get(each.model) ?? each)),
+  });
+}
+
+/** Only what there is something to say about: an operator's drain. Verdicts come with the health procedure. */
+function backendState(
+  backend: Backend,
+  drain: DrainOrder | undefined,
+  wall: WallTime,
+): readonly BackendState[] {
+  if (drain === undefined) return [];
+  const left = drainLeftMs(drain, wall);
+  return [create(BackendStateSchema, { name: backend.name, draining: true, drainLeftMs: left })];
+}
+
+/** Every pool with all its backends available: what holds of a region that has said nothing yet. */
+function poolsOfPolicy(policy: Policy): ReadonlyMap<string, readonly PoolCounts[]> {
+  const regions = new Map<string, Map<string, number>>();
+  for (const { region, serves, weight } of policy.backends) {
+    if (weight === 0) continue;
+    const models = regions.get(region) ?? new Map<string, number>();
+    regions.set(region, models);
+    for (const { model } of serves) models.set(model, (models.get(model) ?? 0) + 1);
+  }
+  return new Map(
+    [...regions].map(([region, models]) => [
+      region,
+      [...models].map(([model, backends]) => ({ model, backends, available: backends })),
+    ]),
+  );
+}
