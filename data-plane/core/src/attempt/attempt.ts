@@ -18,7 +18,7 @@ export type Candidate = {
   /** Where to call: scheme, host and port, no path. */
   readonly origin: string;
   readonly protocol: TargetProtocol;
-  /** The policy's name of the model; for a peer the name that the client used, as the peer plans for itself. */
+  /** The policy's name of the model; empty for a peer, which plans for itself. */
   readonly model: string;
   /** The name to put into the request; undefined: leave what the client wrote. */
   readonly upstreamModel: string | undefined;
@@ -126,9 +126,10 @@ export type AttemptPorts = {
 };
 
 export type NextRequest = {
+  /** Slots that were called already. */
   readonly excluded: readonly number[];
-  /** false: only other regions' proxies are asked for. */
-  readonly local: boolean;
+  /** Calls that may still be made, this one included. */
+  readonly callsLeft: number;
 };
 
 /** Nobody is left. */

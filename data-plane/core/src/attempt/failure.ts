@@ -7,7 +7,9 @@ export type FailureKind =
   /** Refused, unreachable, no such host, TLS: nothing was sent. */
   | "connect"
   | "connect-timeout"
-  /** The connection died before the answer was complete. */
+  /** The connection died before any answer. */
+  | "no-answer"
+  /** The connection died within the answer. */
   | "reset"
   /** The answer ended without the sign by which its protocol ends. */
   | "truncated"
@@ -66,6 +68,7 @@ export function healthClass(failure: UpstreamFailure): HealthClass {
   switch (failure.kind) {
     case "connect":
     case "connect-timeout":
+    case "no-answer":
       return "connect";
     case "status":
       return (failure.status ?? 500) >= 500 && failure.status !== 501 ? "failure" : "none";

@@ -16,6 +16,7 @@ export type {
   RefusalCause,
   TargetProtocol,
 } from "./attempt.ts";
+export { AttemptMachine } from "./attempt-machine.ts";
 export {
   type FailureKind,
   type HealthClass,

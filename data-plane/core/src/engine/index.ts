@@ -15,3 +15,4 @@ export type {
   TargetReport,
   Usage,
 } from "./engine.ts";
+export { anonymous } from "./table.ts";

@@ -1,0 +1,81 @@
+// The newest state frame, held for reading: what the control plane says of regions and of own backends.
+
+import type { Instant } from "@meridian/proto/base";
+import { type RegionState, type StateFrame, Verdict } from "@meridian/proto/gen/sync_pb";
+import type { Verdict as HealthVerdict } from "../health/index.ts";
+import { digestFreshMs, type RegionStateView } from "../locality/index.ts";
+
+/** Never written: 2^32 - 1. */
+const neverMs = 0xffff_ffff;
+
+/** A frame and when it came. Absent knowledge is absent, never "fine" and never "down". */
+export class HeldState {
+  #receivedAt: Instant | undefined;
+  #regions = new Map<string, RegionState>();
+  /** Name → the instant at which the drain ends by itself. */
+  #drainedBackends = new Map<string, Instant>();
+  #verdicts = new Map<string, HealthVerdict>();
+
+  take(frame: StateFrame, now: Instant): void {
+    this.#receivedAt = now;
+    this.#regions = new Map(frame.regions.map((each) => [each.name, each]));
+    const draining = frame.backends.filter((each) => each.draining);
+    this.#drainedBackends = new Map(
+      draining.map((each) => [each.name, drainEnd(each.drainLeftMs, now)]),
+    );
+    this.#verdicts = new Map(frame.backends.map((each) => [each.name, verdictName(each.verdict)]));
+  }
+
+  ageMs(now: Instant): number | undefined {
+    return this.#receivedAt === undefined ? undefined : now - this.#receivedAt;
+  }
+
+  /** `models` are those that would do. */
+  region(name: string, models: readonly string[], now: Instant): RegionStateView | undefined {
+    const state = this.#regions.get(name);
+    const frameAgeMs = this.ageMs(now);
+    if (state === undefined || frameAgeMs === undefined) return undefined;
+    const pools = state.pools.filter((each) => models.includes(each.model));
+    const available = pools.reduce((sum, each) => sum + each.available, 0);
+    return {
+      draining: this.isDraining(name, now),
+      ageMs: state.ageMs === neverMs ? Number.POSITIVE_INFINITY : state.ageMs + frameAgeMs,
+      available: state.pools.length === 0 ? undefined : available,
+    };
+  }
+
+  /** An operator's order to leave a region. It ends at its time, also when no further frame comes. */
+  isDraining(region: string, now: Instant): boolean {
+    const state = this.#regions.get(region);
+    if (state === undefined || !state.draining || this.#receivedAt === undefined) return false;
+    return now < drainEnd(state.drainLeftMs, this.#receivedAt);
+  }
+
+  /** The same for one backend. */
+  isBackendDraining(name: string, now: Instant): boolean {
+    const end = this.#drainedBackends.get(name);
+    return end !== undefined && now < end;
+  }
+
+  verdict(name: string): HealthVerdict {
+    return this.#verdicts.get(name) ?? "none";
+  }
+}
+
+/** A frame that names no end was made by a build without it: the drain then holds as long as a digest is fresh. */
+function drainEnd(leftMs: number, receivedAt: Instant): Instant {
+  return receivedAt + (leftMs === 0 ? digestFreshMs : leftMs);
+}
+
+function verdictName(verdict: Verdict): HealthVerdict {
+  switch (verdict) {
+    case Verdict.healthy:
+      return "healthy";
+    case Verdict.degraded:
+      return "degraded";
+    case Verdict.unhealthy:
+      return "unhealthy";
+    default:
+      return "none";
+  }
+}

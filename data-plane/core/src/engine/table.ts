@@ -1,0 +1,210 @@
+// A snapshot compiled for the hot path: everything looked up by name once, so that a request only reads. Immutable.
+
+import { type Problem, problem } from "@meridian/proto/base";
+import { type BackendView, formatVersion, type RegionView } from "@meridian/proto/snapshot";
+import type { Candidate } from "../attempt/index.ts";
+import type { LoadTable } from "../load/index.ts";
+import type { Place } from "../locality/index.ts";
+import { Router, type RoutingPolicy } from "../route/index.ts";
+import type { Serving } from "./engine.ts";
+
+/** Backends of this region that serve one model. */
+export type Pool = {
+  readonly model: string;
+  readonly candidates: readonly Candidate[];
+  readonly slots: readonly number[];
+  /** Policy weights, in the order of the candidates. */
+  readonly weights: readonly number[];
+};
+
+export type PeerRegion = {
+  readonly name: string;
+  readonly place: Place | undefined;
+  /** Its proxies' peer ports. Empty: the region can't be reached. */
+  readonly candidates: readonly Candidate[];
+};
+
+export type TenantPlan = { readonly name: string; readonly residency: readonly string[] };
+
+export type Table = {
+  readonly serving: Serving;
+  readonly region: string;
+  readonly place: Place | undefined;
+  readonly router: Router;
+  readonly pools: ReadonlyMap<string, Pool>;
+  /** Other regions, sorted by name. */
+  readonly peers: readonly PeerRegion[];
+  /** model → regions whose backends serve it. */
+  readonly regionsByModel: ReadonlyMap<string, ReadonlySet<string>>;
+  readonly tenants: ReadonlyMap<string, TenantPlan>;
+  /** Load-table id → one candidate for it, sorted by id. */
+  readonly targets: ReadonlyMap<string, Candidate>;
+};
+
+/** Everyone's name where the policy names no tenant. */
+export const anonymous = "anonymous";
+
+/** Ids in the load table. */
+export function targetId(candidate: Pick<Candidate, "kind" | "name">): string {
+  return `${candidate.kind}/${candidate.name}`;
+}
+
+/** Compiles a snapshot, claiming a slot for each target. Problems: a table without room. */
+export function compileTable(
+  view: RegionView,
+  load: LoadTable,
+): { readonly table: Table; readonly problems: readonly Problem[] } {
+  const problems: Problem[] = [];
+  const targets = new Map<string, Candidate>();
+  const claim = claimer(load, problems);
+  const pools = compilePools(view, claim, targets);
+  const peers = compilePeers(view, claim, targets);
+  const policy = routingPolicy(view);
+  const router = new Router(policy);
+  const own = view.regions.find((each) => each.name === view.region);
+  const table: Table = {
+    serving: makeServing(view, policy, router, [...targets.values()]),
+    region: view.region,
+    place: own?.location,
+    router,
+    pools,
+    peers,
+    regionsByModel: new Map(view.models.map((each) => [each.name, new Set(each.regions)])),
+    tenants: compileTenants(view),
+    targets,
+  };
+  return { table, problems };
+}
+
+type Claim = (id: string) => number;
+
+/** -1 when the table is full; the snapshot is refused then. */
+function claimer(load: LoadTable, problems: Problem[]): Claim {
+  return (id) => {
+    const slot = load.claim(id);
+    if (slot !== undefined) return slot;
+    problems.push(
+      problem("too_many_targets", id, "the load table has no room", "start with a larger table"),
+    );
+    return -1;
+  };
+}
+
+function compilePools(
+  view: RegionView,
+  claim: Claim,
+  targets: Map<string, Candidate>,
+): ReadonlyMap<string, Pool> {
+  const pools = new Map<string, { candidates: Candidate[]; weights: number[] }>();
+  for (const backend of view.backends) {
+    const id = targetId({ kind: "backend", name: backend.name });
+    const slot = claim(id);
+    for (const serves of backend.serves) {
+      const candidate = backendCandidate(backend, view.region, { serves, slot });
+      if (!targets.has(id)) targets.set(id, candidate);
+      const pool = pools.get(serves.model) ?? { candidates: [], weights: [] };
+      pool.candidates.push(candidate);
+      pool.weights.push(backend.weight);
+      pools.set(serves.model, pool);
+    }
+  }
+  return new Map(
+    [...pools].map(([model, pool]) => [
+      model,
+      { model, ...pool, slots: pool.candidates.map((each) => each.slot) },
+    ]),
+  );
+}
+
+function backendCandidate(
+  backend: BackendView,
+  region: string,
+  { serves, slot }: { readonly serves: BackendView["serves"][number]; readonly slot: number },
+): Candidate {
+  return {
+    kind: "backend",
+    slot,
+    name: backend.name,
+    region,
+    origin: backend.url,
+    protocol: backend.protocol,
+    model: serves.model,
+    upstreamModel: serves.as,
+  };
+}
+
+function compilePeers(
+  view: RegionView,
+  claim: Claim,
+  targets: Map<string, Candidate>,
+): readonly PeerRegion[] {
+  const others = view.regions.filter((each) => each.name !== view.region);
+  const peers = others.map((region): PeerRegion => {
+    const candidates = region.peers.map(({ host, port }): Candidate => {
+      const address = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+      const name = `${region.name}/${address}`;
+      const id = targetId({ kind: "peer", name });
+      const candidate: Candidate = {
+        kind: "peer",
+        slot: claim(id),
+        name,
+        region: region.name,
+        origin: `https://${address}`,
+        protocol: "openai",
+        model: "",
+        upstreamModel: undefined,
+      };
+      targets.set(id, candidate);
+      return candidate;
+    });
+    return { name: region.name, place: region.location, candidates };
+  });
+  return peers.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+function routingPolicy(view: RegionView): RoutingPolicy {
+  return {
+    routes: view.routes,
+    models: new Set(view.models.map((each) => each.name)),
+    aliases: new Map(
+      view.models.flatMap((each) => each.aliases.map((alias) => [alias, each.name] as const)),
+    ),
+  };
+}
+
+function compileTenants(view: RegionView): ReadonlyMap<string, TenantPlan> {
+  const tenants = new Map<string, TenantPlan>(
+    view.tenants.map((each) => [each.name, { name: each.name, residency: each.residency }]),
+  );
+  if (tenants.size === 0) tenants.set(anonymous, { name: anonymous, residency: [] });
+  return tenants;
+}
+
+function makeServing(
+  view: RegionView,
+  policy: RoutingPolicy,
+  router: Router,
+  upstreams: readonly Candidate[],
+): Serving {
+  const tenantByHash = new Map(
+    view.tenants.flatMap((tenant) => tenant.keys.map((key) => [key, tenant.name] as const)),
+  );
+  const names = nameableModels(policy);
+  return {
+    version: view.version,
+    revision: formatVersion(view.version),
+    region: view.region,
+    open: view.tenants.length === 0,
+    tenantByKeyHash: (sha256) => tenantByHash.get(sha256),
+    modelsFor: (tenant) => names.filter((name) => router.resolve(tenant, name) !== undefined),
+    upstreams,
+  };
+}
+
+/** Models, aliases, and what routes name without a wildcard. */
+function nameableModels(policy: RoutingPolicy): readonly string[] {
+  const exact = policy.routes.flatMap((each) =>
+    each.match.models.filter((pattern) => !pattern.includes("*")),
+  );
+  return [...new Set([...policy.models, ...policy.aliases.keys(), ...exact])].sort();
+}

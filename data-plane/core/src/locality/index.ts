@@ -1,0 +1,10 @@
+// Which other region is asked, and when.
+
+export { distanceKm, type Place } from "./distance.ts";
+export {
+  digestFreshMs,
+  type RankedRegion,
+  type RegionStateView,
+  type RegionView,
+  rankRegions,
+} from "./region-order.ts";

@@ -1,0 +1,66 @@
+// In which order other regions are asked: known to have room, then not known, then known to have none; near first.
+
+import { distanceKm, type Place } from "./distance.ts";
+
+/** A digest older than this says nothing about now. Heartbeats come more often. */
+export const digestFreshMs = 15_000;
+
+/** What is known of a region. */
+export type RegionView = {
+  readonly name: string;
+  /** Undefined when the policy gives none: then the region is far. */
+  readonly place: Place | undefined;
+  readonly state: RegionStateView | undefined;
+};
+
+export type RegionStateView = {
+  readonly draining: boolean;
+  /** Age of the region's digest now, the age of the frame included. */
+  readonly ageMs: number;
+  /** Backends that may answer, over the models in question; undefined: the frame does not say. */
+  readonly available: number | undefined;
+};
+
+export type RankedRegion = {
+  readonly name: string;
+  readonly km: number;
+  readonly standing: "available" | "unknown" | "exhausted";
+};
+
+/** Draining regions are left out; a drain ends by itself, so one that outlives its control plane does no harm. */
+export function rankRegions(
+  own: Place | undefined,
+  regions: readonly RegionView[],
+): readonly RankedRegion[] {
+  const ranked: RankedRegion[] = [];
+  for (const region of regions) {
+    const standing = regionStanding(region.state);
+    if (standing === "draining") continue;
+    ranked.push({ name: region.name, km: kmBetween(own, region.place), standing });
+  }
+  return ranked.sort(compareRanks);
+}
+
+/** Exhausted regions stay in the list, last: their refusal costs one round trip, a wrong digest would cost the request. */
+function regionStanding(state: RegionStateView | undefined): RankedRegion["standing"] | "draining" {
+  if (state?.draining === true) return "draining";
+  if (state === undefined || state.ageMs > digestFreshMs) return "unknown";
+  if (state.available === undefined) return "unknown";
+  return state.available > 0 ? "available" : "exhausted";
+}
+
+const standingRank = { available: 0, unknown: 1, exhausted: 2 } as const;
+
+function compareRanks(a: RankedRegion, b: RankedRegion): number {
+  const byStanding = standingRank[a.standing] - standingRank[b.standing];
+  if (byStanding !== 0) return byStanding;
+  if (a.km !== b.km) return a.km - b.km;
+  return a.name < b.name ? -1 : 1;
+}
+
+/** Half the Earth's circumference: farther than any place. */
+const farKm = 20_038;
+
+function kmBetween(a: Place | undefined, b: Place | undefined): number {
+  return a === undefined || b === undefined ? farKm : distanceKm(a, b);
+}

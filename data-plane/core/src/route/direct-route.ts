@@ -1,0 +1,11 @@
+// The route of a policy that has none: every model as it is asked for, all defaults.
+
+import { type RouteView, routeDefaults } from "@meridian/proto/snapshot";
+
+export const directRoute: RouteView = {
+  name: "direct",
+  match: { models: [], tenants: [] },
+  targets: [],
+  objectiveFirstTokenMs: undefined,
+  ...routeDefaults,
+};

@@ -1,0 +1,10 @@
+// Which route a request takes.
+
+export { allowsRegion } from "./residency.ts";
+export {
+  goesAbroad,
+  orderTargets,
+  type ResolvedRoute,
+  Router,
+  type RoutingPolicy,
+} from "./router.ts";
