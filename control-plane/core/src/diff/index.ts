@@ -1,0 +1,3 @@
+// What changes from one policy to the next, in an operator's words.
+
+export { type Change, diffPolicies } from "./diff-policies.ts";
