@@ -1,5 +1,6 @@
 // The door of the watch engines: pure protocol engines of etcd watches and leases, and the mirror they keep.
 
+export { EndpointOrder } from "./endpoint-order.ts";
 export {
   type Entry,
   eventKey,
@@ -9,3 +10,14 @@ export {
   type StoreEvent,
 } from "./entry.ts";
 export { type Change, Mirror, sortedEntries } from "./mirror.ts";
+export { WatchEngine, type WatchEngineOptions } from "./watch-engine.ts";
+export {
+  type EngineNotice,
+  type ProbeResult,
+  type WatchCommand,
+  type WatchInput,
+  type WatchResponse,
+  type WatchState,
+  type WatchTimings,
+  watchTimings,
+} from "./watch-messages.ts";
