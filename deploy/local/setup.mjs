@@ -76,7 +76,17 @@ function run(node, args) {
   // A terminal sends Ctrl-C to the whole group: the child has it already; this process only waits.
   process.on("SIGINT", () => undefined);
   for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+  endWithNpm();
   child.on("exit", (code, signal) => process.exit(signal === null ? code : 1));
+}
+
+/** Even where npm is killed and can pass no signal on, nothing is left behind. */
+function endWithNpm() {
+  if (process.env.npm_lifecycle_event === undefined) return;
+  const parent = process.ppid;
+  setInterval(() => {
+    if (process.ppid !== parent) process.exit(1);
+  }, 1_000).unref();
 }
 
 function fail(message) {

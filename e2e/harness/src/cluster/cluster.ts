@@ -36,6 +36,8 @@ export type ClusterOptions = Partial<Shape> & {
   readonly policy?: (policy: PolicyDocument) => PolicyDocument;
   /** Kept at the end when given; else a temporary folder. */
   readonly dataDir?: string;
+  /** Where stores and proxies keep their state, if not in dataDir: a fresh store does not go with proxies' old files. */
+  readonly stateDir?: string;
   readonly onUnexpectedExit?: (program: Program) => void;
   /** Hears each step of the start. */
   readonly progress?: (line: string) => void;
@@ -78,17 +80,21 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
 export async function openCluster(options: ClusterOptions): Promise<Cluster> {
   const topology = options.topology ?? (await planOnFreePorts(options));
   const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), "meridian-"));
+  const stateDir = options.stateDir ?? dataDir;
   const relay = options.delayed === true ? await startRelay() : undefined;
   const far = relay === undefined ? noDistance : await openDistance(topology, relay);
   const etcd =
-    options.store === "etcd" ? await openEtcd(options, { topology, dataDir, relay }) : undefined;
+    options.store === "etcd"
+      ? await openEtcd(options, { topology, dataDir, stateDir, relay })
+      : undefined;
   const site: Site = {
     topology,
     dataDir,
+    stateDir,
     controlAddress: far.control,
     store: (plan) =>
       etcd === undefined
-        ? `embedded:${folder({ dataDir }, "control", plan.id)}`
+        ? `embedded:${folder(stateDir, "control", plan.id)}`
         : `etcd:${etcd.endpoints(plan.region).join(",")}`,
     ...(relay === undefined
       ? {}
@@ -117,18 +123,14 @@ async function planOnFreePorts(options: ClusterOptions): Promise<Topology> {
 
 function openEtcd(
   options: ClusterOptions,
-  site: {
-    readonly topology: Topology;
-    readonly dataDir: string;
-    readonly relay?: Relay | undefined;
-  },
+  site: Pick<Site, "topology" | "dataDir" | "stateDir"> & { readonly relay: Relay | undefined },
 ): Promise<Etcd> {
   const regions = site.topology.regions.map((each) => each.name);
   return startEtcd({
     members: 3,
     regions,
-    dataDir: folder(site, "etcd"),
-    logDir: folder(site, "logs"),
+    dataDir: folder(site.stateDir, "etcd"),
+    logDir: folder(site.dataDir, "logs"),
     ...(site.relay === undefined ? {} : { relay: site.relay }),
     ...(options.progress === undefined ? {} : { log: options.progress }),
   });
@@ -173,15 +175,20 @@ export class Cluster {
   /** Certificates, then all programs at once, then the policy; resolves when every proxy is ready with it. */
   async start(): Promise<void> {
     await this.initCertificates();
+    this.launch();
     const backends = this.regions.flatMap((region) => region.backends);
     const proxies = this.regions.flatMap((region) => region.proxies);
-    for (const each of [...this.controlPlanes, ...backends, ...proxies]) each.launch();
     await Promise.all([...this.controlPlanes, ...backends].map((each) => each.ready()));
     const applied = await this.apply(this.policy);
     if (applied.code !== 0) {
       throw new Error(`the policy was refused:\n${applied.stdout}${applied.stderr}`);
     }
     await Promise.all(proxies.map((each) => each.ready()));
+  }
+
+  /** Starts every program and does not wait. The certificates must be there. */
+  launch(): void {
+    for (const each of this.programs()) each.launch();
   }
 
   /** The authority and one certificate for each part; those that exist are kept. */

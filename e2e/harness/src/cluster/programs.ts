@@ -9,8 +9,10 @@ import type { BackendPlan, ControlPlan, ProxyPlan, RegionPlan, Topology } from "
 /** What all programs of one cluster share. */
 export type Site = {
   readonly topology: Topology;
-  /** pki/, control/ID/, proxy/ID/, logs/ stand in it. */
+  /** pki/ and logs/ stand in it. */
   readonly dataDir: string;
+  /** control/ID/, proxy/ID/, etcd/ stand in it. */
+  readonly stateDir: string;
   /** How a region reaches a control plane; differs from its own address behind a relay. */
   readonly controlAddress: (fromRegion: string, plan: ControlPlan) => string;
   /** The setting of a control plane's store. */
@@ -51,7 +53,7 @@ export function proxyProgram(site: Site, region: RegionPlan, plan: ProxyPlan): P
       MERIDIAN_PEER_LISTEN: loopback(plan.peerPort),
       MERIDIAN_OPS_LISTEN: loopback(plan.opsPort),
       MERIDIAN_CONTROL: controlAddresses(site, region.name).join(","),
-      MERIDIAN_DATA_DIR: folder(site, "proxy", plan.id),
+      MERIDIAN_DATA_DIR: folder(site.stateDir, "proxy", plan.id),
       MERIDIAN_TLS_DIR: join(site.dataDir, "pki", `proxy-${region.name}`),
       // A person who presses Ctrl-C, and a test that ends, do not wait ten minutes for live streams.
       MERIDIAN_DRAIN_MS: "3000",
@@ -78,9 +80,9 @@ export function controlAddresses(site: Site, region: string): readonly string[] 
   return [...own, ...others].map((each) => site.controlAddress(region, each));
 }
 
-/** A folder of the site, made if it is not there. */
-export function folder(site: Pick<Site, "dataDir">, ...parts: readonly string[]): string {
-  const path = join(site.dataDir, ...parts);
+/** A folder, made if it is not there. */
+export function folder(...parts: readonly string[]): string {
+  const path = join(...parts);
   mkdirSync(path, { recursive: true });
   return path;
 }
@@ -93,7 +95,7 @@ function program(site: Site, options: ProgramOptions): Program {
   const { onUnexpectedExit } = site;
   return new Program({
     ...options,
-    logFile: join(folder(site, "logs"), `${options.name}.log`),
+    logFile: join(folder(site.dataDir, "logs"), `${options.name}.log`),
     ...(onUnexpectedExit === undefined ? {} : { onUnexpectedExit }),
   });
 }

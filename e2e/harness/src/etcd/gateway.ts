@@ -1,6 +1,7 @@
 // The few questions that the harness itself asks etcd, over its JSON gateway (etcd 3.4+: /v3/…, /health).
 
 const requestTimeoutMs = 5_000;
+const transferTimeoutMs = 30_000;
 
 /** true when the member serves linearizable reads, that is, sees a leader and a quorum. */
 export async function isHealthy(url: string): Promise<boolean> {
@@ -16,16 +17,31 @@ export async function isHealthy(url: string): Promise<boolean> {
   }
 }
 
-/** Makes the member at `target` the leader; `urls` are running members. Fails when none of them leads. */
+/** Makes the member at `target` the leader, and waits until it is. `urls` are running members. */
 export async function transferLeadership(options: {
   readonly urls: readonly string[];
   readonly target: string;
 }): Promise<void> {
-  const { memberId: targetId } = await status(options.target);
-  for (const url of options.urls) {
+  const deadlineMs = performance.now() + transferTimeoutMs;
+  for (;;) {
+    try {
+      const { memberId: targetId, leaderId } = await status(options.target);
+      if (targetId === leaderId) return;
+      await askLeader(options.urls, targetId);
+    } catch (cause) {
+      // During an election nobody leads, or the one that does refuses: both pass.
+      if (performance.now() > deadlineMs) {
+        throw new Error(`${options.target} did not become etcd's leader`, { cause });
+      }
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+async function askLeader(urls: readonly string[], targetId: string): Promise<void> {
+  for (const url of urls) {
     const { memberId, leaderId } = await status(url);
     if (memberId !== leaderId) continue;
-    if (memberId === targetId) return;
     await post(url, "/v3/maintenance/transfer-leadership", { targetID: targetId });
     return;
   }
