@@ -9,6 +9,12 @@ export {
   type Revision,
   type StoreEvent,
 } from "./entry.ts";
+export {
+  type LeaseCommand,
+  LeaseEngine,
+  type LeaseEngineOptions,
+  type LeaseInput,
+} from "./lease-engine.ts";
 export { type Change, Mirror, sortedEntries } from "./mirror.ts";
 export { WatchEngine, type WatchEngineOptions } from "./watch-engine.ts";
 export {
