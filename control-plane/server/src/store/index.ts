@@ -11,6 +11,7 @@ export type {
   Commit,
   Entry,
   Listing,
+  Operation,
   Revision,
   Store,
   StoreError,
