@@ -1,0 +1,21 @@
+// The door of the wire package.
+
+export { asciiJson, type ByteText, decodeUtf8 } from "./byte-text.ts";
+export { findTopLevel, type Span, splice } from "./json-splice.ts";
+export { openai } from "./openai/index.ts";
+export type {
+  AnswerFault,
+  AnswerOptions,
+  AnswerReading,
+  ClientError,
+  ClientProtocol,
+  DecodedRequest,
+  ErrorClass,
+  RefusalReading,
+  RenderedError,
+  RequestKind,
+  StreamOptions,
+  StreamTap,
+  Usage,
+} from "./protocol.ts";
+export { type SseEvent, SseScanner, sseEventBytesMax } from "./sse.ts";

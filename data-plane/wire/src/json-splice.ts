@@ -1,0 +1,133 @@
+// Replaces the value of one top-level key in JSON text, and leaves every other byte as it is: numbers beyond 2^53,
+// order of keys, unknown fields and white space survive. Parsing and printing again would lose them.
+
+import type { ByteText } from "./byte-text.ts";
+
+/** A stretch of text: [start, end). */
+export type Span = { readonly start: number; readonly end: number };
+
+/** The first characters of each escape that could hide a letter of an ASCII lower-case key a to o: \u006x. */
+const hiddenLetter = "\\u006";
+
+/**
+ * Where the values of a top-level key stand, in order: more than one when the key is repeated. The text must be a JSON
+ * object that JSON.parse took and that has the key; the key is made of letters a to o.
+ *
+ * @example findTopLevel('{"model":"a","n":1}', "model") // → [{ start: 9, end: 12 }]
+ */
+export function findTopLevel(text: ByteText, key: string): readonly Span[] {
+  const quoted = `"${key}"`;
+  const at = text.indexOf(quoted);
+  // Within a string the quotes would be escaped, so each hit is a key or a whole value. As the object has the key, a
+  // single hit is it, unless its letters are written as escapes.
+  const isSingle = at >= 0 && text.indexOf(quoted, at + quoted.length) < 0;
+  if (!isSingle || text.indexOf(hiddenLetter) >= 0) return walkTopLevel(text, key);
+  const value = valueAfter(text, at + quoted.length);
+  return value === undefined ? [] : [value];
+}
+
+/** Puts a literal in the place of every span. Spans are in order and don't overlap. */
+export function splice(text: ByteText, spans: readonly Span[], literal: ByteText): ByteText {
+  const first = spans[0];
+  if (first === undefined) return text;
+  if (spans.length === 1) return text.slice(0, first.start) + literal + text.slice(first.end);
+  let out = "";
+  let from = 0;
+  for (const span of spans) {
+    out += text.slice(from, span.start) + literal;
+    from = span.end;
+  }
+  return out + text.slice(from);
+}
+
+/** The value after a key whose closing quote ends at `from`. */
+function valueAfter(text: ByteText, from: number): Span | undefined {
+  const colon = skipSpace(text, from);
+  if (text.charCodeAt(colon) !== code.colon) return undefined;
+  const start = skipSpace(text, colon + 1);
+  return { start, end: skipValue(text, start) };
+}
+
+function walkTopLevel(text: ByteText, key: string): readonly Span[] {
+  const found: Span[] = [];
+  let at = skipSpace(text, skipSpace(text, 0) + 1);
+  while (at < text.length && text.charCodeAt(at) === code.quote) {
+    const keyEnd = skipString(text, at);
+    const value = valueAfter(text, keyEnd);
+    if (value === undefined) break;
+    if (isKey(text.slice(at, keyEnd), key)) found.push(value);
+    at = skipSpace(text, value.end);
+    if (text.charCodeAt(at) !== code.comma) break;
+    at = skipSpace(text, at + 1);
+  }
+  return found;
+}
+
+function isKey(literal: ByteText, key: string): boolean {
+  if (!literal.includes("\\")) return literal === `"${key}"`;
+  return JSON.parse(literal) === key;
+}
+
+const code = {
+  quote: 0x22,
+  comma: 0x2c,
+  colon: 0x3a,
+  backslash: 0x5c,
+  openSquare: 0x5b,
+  closeSquare: 0x5d,
+  openCurly: 0x7b,
+  closeCurly: 0x7d,
+  space: 0x20,
+} as const;
+
+function skipSpace(text: ByteText, from: number): number {
+  let at = from;
+  while (at < text.length && text.charCodeAt(at) <= code.space) at++;
+  return at;
+}
+
+/** `from` stands on the opening quote; the result is behind the closing one. */
+function skipString(text: ByteText, from: number): number {
+  let at = from;
+  for (;;) {
+    at = text.indexOf('"', at + 1);
+    if (at < 0) return text.length;
+    let slashes = 0;
+    while (text.charCodeAt(at - 1 - slashes) === code.backslash) slashes++;
+    if (slashes % 2 === 0) return at + 1;
+  }
+}
+
+function skipValue(text: ByteText, from: number): number {
+  const first = text.charCodeAt(from);
+  if (first === code.quote) return skipString(text, from);
+  if (first === code.openCurly || first === code.openSquare) return skipNested(text, from);
+  let at = from;
+  while (at < text.length && !endsPrimitive(text.charCodeAt(at))) at++;
+  return at;
+}
+
+function skipNested(text: ByteText, from: number): number {
+  let depth = 0;
+  let at = from;
+  while (at < text.length) {
+    const unit = text.charCodeAt(at);
+    if (unit === code.quote) {
+      at = skipString(text, at);
+      continue;
+    }
+    at++;
+    if (unit === code.openCurly || unit === code.openSquare) depth++;
+    else if ((unit === code.closeCurly || unit === code.closeSquare) && --depth === 0) return at;
+  }
+  return at;
+}
+
+function endsPrimitive(unit: number): boolean {
+  return (
+    unit === code.comma ||
+    unit === code.closeCurly ||
+    unit === code.closeSquare ||
+    unit <= code.space
+  );
+}

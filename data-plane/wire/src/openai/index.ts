@@ -1,0 +1,21 @@
+// OpenAI's protocol: Chat Completions, legacy Completions, Embeddings, Models.
+
+import type { ClientProtocol } from "../protocol.ts";
+import { readRefusal, renderError, renderStreamError } from "./errors.ts";
+import { renderModel, renderModels } from "./models.ts";
+import { decodeRequest, renameModel } from "./request.ts";
+import { readAnswer } from "./response.ts";
+import { openStream } from "./stream.ts";
+
+export const openai: ClientProtocol = {
+  name: "openai",
+  decodeRequest,
+  renameModel,
+  readAnswer,
+  openStream,
+  readRefusal,
+  renderError,
+  renderStreamError,
+  renderModels,
+  renderModel,
+};

@@ -1,0 +1,45 @@
+// Whole answers in OpenAI's protocol: is it one, what did it use, and the model's name as the client knows it.
+
+import { asciiJson, type ByteText } from "../byte-text.ts";
+import { findTopLevel, splice } from "../json-splice.ts";
+import type { AnswerFault, AnswerOptions, AnswerReading, RequestKind } from "../protocol.ts";
+import { errorObject, isRecord } from "./error-object.ts";
+import { readUsage } from "./usage.ts";
+
+export function readAnswer(body: ByteText, options: AnswerOptions): AnswerReading {
+  const value = parse(body);
+  if (!isRecord(value)) return fault("malformed", "the model server's answer is no JSON object");
+  const error = errorObject(value);
+  if (error !== undefined) return fault("error-frame", error.message);
+  const list = options.kind === "embedding" ? value.data : value.choices;
+  if (!Array.isArray(list))
+    return fault("malformed", `the answer has no ${listName(options.kind)}`);
+  if (list.length === 0) return fault("empty", `the answer has no ${listName(options.kind)}`);
+  return {
+    kind: "answer",
+    body: showModel(body, value.model, options),
+    usage: readUsage(value.usage),
+  };
+}
+
+function showModel(body: ByteText, model: unknown, options: AnswerOptions): ByteText {
+  if (typeof model !== "string" || model === options.clientModel) return body;
+  return splice(body, findTopLevel(body, "model"), asciiJson(options.clientModel));
+}
+
+function listName(kind: RequestKind): string {
+  return kind === "embedding" ? "data" : "choices";
+}
+
+function fault(kind: AnswerFault["kind"], message: string): AnswerReading {
+  return { kind: "fault", fault: { kind, message } };
+}
+
+function parse(body: ByteText): unknown {
+  try {
+    return JSON.parse(body);
+  } catch {
+    // Not JSON: the caller says so.
+    return undefined;
+  }
+}
