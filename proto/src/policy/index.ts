@@ -1,5 +1,5 @@
 // The policy document: from unknown JSON to a complete, checked Policy.
 
 export { checkPolicy } from "./check-policy.ts";
-export { documentBytesMax, parsePolicy } from "./parse-policy.ts";
+export { checkDocumentSize, documentBytesMax, parsePolicy } from "./parse-policy.ts";
 export { matchesPattern } from "./pattern.ts";
