@@ -1,5 +1,6 @@
 // The base vocabulary of every package.
 
+export { type CommandLine, flagOf, formatHelp, readCommandLine } from "./command-line.ts";
 export { formatProblem, type Problem, problem, refuses, warning } from "./problem.ts";
 export { fnv1a, fullJitterMs, type Random, seededRandom } from "./random.ts";
 export {
