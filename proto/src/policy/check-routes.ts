@@ -1,0 +1,108 @@
+// Routes: what they match, where they lead, and that what they say of time and chance is possible.
+
+import type { Route, Target } from "../gen/meridian/v1/policy_pb.ts";
+import { type Findings, quote } from "./findings.ts";
+import { nearestWord } from "./nearest-word.ts";
+import { checkReference, checkUnique, type PolicyIndex } from "./policy-index.ts";
+import { balances, rungs } from "./words.ts";
+
+const limits = {
+  targetWeightMax: 1_000_000,
+  attemptsMax: 10,
+  budgetPercentMax: 100,
+  totalMsMax: 86_400_000,
+} as const;
+
+export function checkRoutes(index: PolicyIndex): void {
+  const { policy, findings } = index;
+  for (const [place, route] of policy.routes.entries()) {
+    const path = `routes[${place}]`;
+    for (const [second, name] of (route.match?.tenants ?? []).entries()) {
+      checkReference(index, { kind: "tenant", name, path: `${path}.match.tenants[${second}]` });
+    }
+    checkUnique(route.match?.models ?? [], `${path}.match.models`, findings);
+    checkUnique(route.match?.tenants ?? [], `${path}.match.tenants`, findings);
+    checkTargets(index, route.targets, `${path}.targets`);
+    checkWords(route, path, findings);
+    checkTimeouts(route, `${path}.timeouts`, findings);
+    checkRetry(route, `${path}.retry`, findings);
+  }
+}
+
+function checkTargets(index: PolicyIndex, targets: readonly Target[], path: string): void {
+  const { findings } = index;
+  for (const [place, { model, weight }] of targets.entries()) {
+    checkReference(index, { kind: "model", name: model, path: `${path}[${place}].model` });
+    if ((weight ?? 1) > limits.targetWeightMax) {
+      const message = `the weight ${weight} is more than ${limits.targetWeightMax}`;
+      findings.refuse("out_of_range", `${path}[${place}].weight`, message, "give smaller weights");
+    }
+  }
+  checkUnique(
+    targets.map((each) => each.model),
+    path,
+    findings,
+  );
+  if (targets.length > 0 && targets.every((each) => each.weight === 0)) {
+    const message = "all weights are 0: the route leads nowhere";
+    findings.refuse("zero_weight", path, message, "give at least one target a weight above 0");
+  }
+}
+
+function checkWords(route: Route, path: string, findings: Findings): void {
+  if (route.balance !== "")
+    checkWord(balances, route.balance, { path: `${path}.balance`, findings });
+  for (const [place, word] of route.fallback.entries()) {
+    checkWord(rungs, word, { path: `${path}.fallback[${place}]`, findings });
+  }
+  checkUnique(route.fallback, `${path}.fallback`, findings);
+}
+
+function checkWord(
+  words: readonly string[],
+  word: string,
+  { path, findings }: { readonly path: string; readonly findings: Findings },
+): void {
+  if (words.includes(word)) return;
+  const near = nearestWord(word, words);
+  const meant = near === undefined ? "" : `did you mean ${near}? `;
+  const hint = `${meant}words here: ${words.join(", ")}`;
+  findings.refuse("unknown_word", path, `${quote(word)} is not known`, hint);
+}
+
+/** Only what the document itself says is held against each other: a default gives way. */
+function checkTimeouts(route: Route, path: string, findings: Findings): void {
+  const { timeouts, objective } = route;
+  if (timeouts === undefined) return;
+  const { connectMs, firstTokenMs, firstTokenMsPer1kInput, betweenTokensMs, totalMs } = timeouts;
+  const total = totalMs === 0 ? limits.totalMsMax : totalMs;
+  const entries = { connectMs, firstTokenMs, firstTokenMsPer1kInput, betweenTokensMs };
+  for (const [name, ms] of Object.entries(entries)) {
+    if (ms <= total) continue;
+    const message = `${ms} ms are more than the whole request may take, ${total} ms`;
+    const hint = "lower it, or raise totalMs (at most a day)";
+    findings.refuse("timeouts_contradict", `${path}.${name}`, message, hint);
+  }
+  if (totalMs > limits.totalMsMax) {
+    const message = `${totalMs} ms are more than a day`;
+    findings.refuse("out_of_range", `${path}.totalMs`, message, "at most 86400000");
+  }
+  if (firstTokenMs > 0 && (objective?.firstTokenMs ?? 0) > firstTokenMs) {
+    const message = "the objective comes after the timeout: it would never be missed in time";
+    const hint = "lower objective.firstTokenMs, or raise the timeout";
+    findings.refuse("timeouts_contradict", `${path}.firstTokenMs`, message, hint);
+  }
+}
+
+function checkRetry(route: Route, path: string, findings: Findings): void {
+  const { attempts, budgetPercent } = route.retry ?? { attempts: 0, budgetPercent: 0 };
+  if (attempts > limits.attemptsMax) {
+    const message = `${attempts} attempts are more than ${limits.attemptsMax}`;
+    const hint = "many attempts at once are what keeps a failing service down";
+    findings.refuse("out_of_range", `${path}.attempts`, message, hint);
+  }
+  if (budgetPercent > limits.budgetPercentMax) {
+    const message = `${budgetPercent} % are more than one retry for each request`;
+    findings.refuse("out_of_range", `${path}.budgetPercent`, message, "at most 100; 10 is usual");
+  }
+}
