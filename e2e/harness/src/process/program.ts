@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { appendFileSync } from "node:fs";
 import { join } from "node:path";
 import { LogTail } from "./log-tail.ts";
-import { repositoryRoot } from "./root.ts";
+import { programEnvironment, repositoryRoot } from "./root.ts";
 
 export type Environment = { readonly [name: string]: string };
 
@@ -75,7 +75,7 @@ export class Program {
     const { entry, args = [], environment = {} } = this.#options;
     const child = spawn(process.execPath, [join(repositoryRoot, entry), ...args], {
       cwd: repositoryRoot,
-      env: { ...process.env, ...environment },
+      env: programEnvironment(environment),
       stdio: ["ignore", "pipe", "pipe", "ipc"],
       // Of its own process group: Ctrl-C at the terminal reaches the parent, which ends its children in order.
       detached: true,

@@ -12,3 +12,9 @@ export const entries = {
   modelSimulator: "e2e/harness/src/model-simulator/main.ts",
   commandLine: "control-plane/cli/src/main.ts",
 } as const;
+
+/** What every program of ours is started with: this process's environment, and a cache of compiled sources. */
+export function programEnvironment(added: { readonly [name: string]: string } = {}) {
+  const cache = join(repositoryRoot, "node_modules", ".cache", "compile");
+  return { NODE_COMPILE_CACHE: cache, ...process.env, ...added };
+}

@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import type { Environment } from "./program.ts";
-import { repositoryRoot } from "./root.ts";
+import { programEnvironment, repositoryRoot } from "./root.ts";
 
 export type CommandResult = {
   /** null: it was killed, for instance at the deadline. */
@@ -24,7 +24,7 @@ export type CommandOptions = {
 export function runCommand(options: CommandOptions): Promise<CommandResult> {
   const child = spawn(process.execPath, [join(repositoryRoot, options.entry), ...options.args], {
     cwd: repositoryRoot,
-    env: { ...process.env, ...options.environment },
+    env: programEnvironment(options.environment),
     stdio: ["pipe", "pipe", "pipe"],
   });
   const timer = setTimeout(() => child.kill("SIGKILL"), options.timeoutMs ?? 30_000);
