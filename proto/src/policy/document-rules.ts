@@ -19,13 +19,13 @@ const required: { readonly [message: string]: readonly string[] } = {
   Key: ["sha256"],
 };
 
-/** Longest lists. Source: design 5, reference 1.4; checked here and again when a proxy takes a snapshot. */
-export const listLimits: { readonly [field: string]: number } = {
-  "Policy.regions": 64,
-  "Policy.backends": 10_000,
-  "Policy.models": 2_000,
-  "Policy.routes": 2_000,
-  "Policy.tenants": 10_000,
+/** How many of each a policy may have. Source: design 5, reference 1.4; a proxy checks the same again. */
+export const sectionLimits: { readonly [section: string]: number } = {
+  regions: 64,
+  backends: 10_000,
+  models: 2_000,
+  routes: 2_000,
+  tenants: 10_000,
 };
 const listLimitDefault = 500;
 
@@ -49,7 +49,8 @@ export function requiredFields(message: DescMessage): readonly string[] {
 }
 
 export function listLimit(field: DescField): number {
-  return listLimits[key(field)] ?? listLimitDefault;
+  const section = field.parent.name === "Policy" ? sectionLimits[field.jsonName] : undefined;
+  return section ?? listLimitDefault;
 }
 
 export function textLimit(field: DescField): number {

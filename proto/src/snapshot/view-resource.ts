@@ -59,6 +59,7 @@ export function viewBackend(backend: Backend): Result<BackendView, string> {
   if (protocol === undefined) return err(`the protocol number ${number} is not known`);
   return ok({
     name: backend.name,
+    region: backend.region,
     url: backend.url.replace(/\/$/, ""),
     protocol,
     serves: backend.serves.map(({ model, as }) => ({ model, as: as === "" ? model : as })),

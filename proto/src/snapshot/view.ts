@@ -38,6 +38,8 @@ export type RegionEntry = {
 
 export type BackendView = {
   readonly name: string;
+  /** The snapshot's own, once checkSnapshot has passed it. */
+  readonly region: string;
   /** Origin without a path or a trailing slash: http://llm-1.us.internal:8000 */
   readonly url: string;
   readonly protocol: ProtocolName;

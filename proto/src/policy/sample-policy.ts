@@ -1,0 +1,98 @@
+// For tests: a policy that uses every field of the schema and has nothing to refuse.
+
+import type { Policy } from "../gen/meridian/v1/policy_pb.ts";
+import { parsePolicy } from "./parse-policy.ts";
+
+/** Document of JSON, as an operator's YAML would give it. A new one at each call, to be changed at will. */
+export function sampleDocument() {
+  return {
+    regions: [
+      {
+        name: "us-east",
+        location: { lat: 39, lon: -77.5 },
+        endpoint: "https://us.api.example.com",
+        peers: ["proxy.us.internal:8443"],
+      },
+      {
+        name: "eu-west",
+        location: { lat: 53.3, lon: -6.3 },
+        endpoint: "https://eu.api.example.com",
+        peers: ["proxy-1.eu.internal:8443", "[2001:db8::2]:8443"],
+      },
+    ],
+    backends: [
+      {
+        name: "us-a",
+        region: "us-east",
+        url: "http://llm-1.us.internal:8000",
+        protocol: "openai",
+        serves: [
+          { model: "llama-70b", as: "meta-llama/Llama-3.3-70B-Instruct" },
+          { model: "llama-8b" },
+        ],
+        weight: 2.5,
+        capacity: { concurrency: 64, requestsPerMinute: 3_000, tokensPerMinute: 900_000 },
+        probe: { canary: { prompt: "2+2=\nAnswer:", expect: "4" }, latencyMs: 500 },
+      },
+      {
+        name: "eu-a",
+        region: "eu-west",
+        url: "https://10.0.0.7:8000/",
+        serves: [{ model: "llama-70b" }, { model: "llama-8b" }],
+      },
+      {
+        name: "eu-spare",
+        region: "eu-west",
+        url: "http://[2001:db8::7]:8000",
+        serves: [{ model: "llama-8b" }],
+        weight: 0,
+      },
+    ],
+    models: [
+      {
+        name: "llama-70b",
+        aliases: ["default", "meta/llama-3.3"],
+        contextTokens: 131_072,
+        features: ["tools"],
+        degradeTo: ["llama-8b"],
+      },
+      { name: "llama-8b" },
+    ],
+    routes: [
+      {
+        name: "acme",
+        match: { models: ["llama-*"], tenants: ["acme"] },
+        targets: [{ model: "llama-70b", weight: 95 }, { model: "llama-8b" }],
+        balance: "cache-aware",
+        timeouts: {
+          connectMs: 1_000,
+          firstTokenMs: 20_000,
+          firstTokenMsPer1kInput: 250,
+          betweenTokensMs: 15_000,
+          totalMs: 600_000,
+        },
+        retry: { attempts: 3, budgetPercent: 10 },
+        objective: { firstTokenMs: 2_000 },
+        fallback: ["local-queue", "remote", "degrade"],
+      },
+      { name: "all" },
+    ],
+    tenants: [
+      {
+        name: "acme",
+        keys: [{ sha256: "a".repeat(64) }, { sha256: "b".repeat(64) }],
+        residency: ["eu-west"],
+        priority: 1,
+        limits: { requestsPerMinute: 6_000, tokensPerMinute: 2_000_000 },
+      },
+      { name: "bolt", keys: [{ sha256: "c".repeat(64) }] },
+    ],
+  };
+}
+
+/** The same, parsed. */
+export function samplePolicy(): Policy {
+  const parsed = parsePolicy(sampleDocument());
+  if (parsed.kind === "err") throw new Error(JSON.stringify(parsed.error));
+  return parsed.value;
+}
