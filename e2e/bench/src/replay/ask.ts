@@ -65,6 +65,10 @@ export async function ask(
     body.setEncoding("utf8");
     for await (const chunk of body) read(reading, String(chunk), startedMs);
   } catch (error) {
+    // Somebody's mistake, whatever was killed.
+    if (error instanceof SyntaxError) {
+      return { kind: "failed", cause: "malformed frame", wasStreaming: false, by };
+    }
     const cause = error instanceof Error && "code" in error ? String(error.code) : String(error);
     if (reading.firstTokenMs === undefined) return { kind: "unreached", cause };
     return { kind: "failed", cause: `cut mid-stream (${cause})`, wasStreaming: true, by };
