@@ -167,7 +167,7 @@ class EmbeddedStore implements Store {
   #refuseFuture(before: Revision): StoreError | undefined {
     const newest = this.#closed ? before : this.#database.revision();
     const message = `revision ${before} is in the future; the newest is ${newest}`;
-    return before > newest ? { kind: "invalid", message } : undefined;
+    return before > newest + 1 ? { kind: "invalid", message } : undefined;
   }
 
   #deleteKeys(keys: readonly string[]): void {
