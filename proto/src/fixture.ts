@@ -67,7 +67,7 @@ export function fixtureFrame(document: JsonValue): StateFrame {
   return fromJson(StateFrameSchema, document);
 }
 
-function regionsServing(policy: Policy, model: string): readonly string[] {
+function regionsServing(policy: Policy, model: string): string[] {
   const serving = policy.backends.filter((backend) =>
     backend.serves.some((each) => each.model === model),
   );

@@ -84,7 +84,8 @@ class RegionEngine implements Engine {
     const resolved = table.router.resolve(facts.tenant, facts.model);
     if (resolved === undefined) return refuse("unknown-model", facts.model);
     if (!residencyHolds(table, facts, tenant, resolved)) return refuse("residency");
-    return { kind: "admitted", route: resolved.route.name, reason: resolved.reason };
+    const model = resolved.targets[0]?.model ?? "";
+    return { kind: "admitted", route: resolved.route.name, model, reason: resolved.reason };
   }
 
   begin(facts: RequestFacts, _now: Instant): Attempts {

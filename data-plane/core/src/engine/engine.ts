@@ -70,7 +70,13 @@ export type RequestFacts = {
 };
 
 export type Admission =
-  | { readonly kind: "admitted"; readonly route: string; readonly reason: string }
+  | {
+      readonly kind: "admitted";
+      readonly route: string;
+      /** The policy's name of the first target's model: bounded, unlike what clients write. */
+      readonly model: string;
+      readonly reason: string;
+    }
   | { readonly kind: "refused"; readonly refusal: Refusal };
 
 export type RefusalReason =

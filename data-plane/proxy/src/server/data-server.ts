@@ -1,62 +1,15 @@
 // The request path as one thing to start and stop: the clients' server, the other regions' server, the pools behind.
 
-import type { Engine, EngineReport, Outcome } from "@meridian/data-core/engine";
-import { AssertionError, type Clock, type Random } from "@meridian/proto/base";
+import type { EngineReport } from "@meridian/data-core/engine";
+import { type ClientError, openai } from "@meridian/wire";
 import type { FastifyInstance } from "fastify";
-
-export type DataServerOptions = {
-  readonly engine: Engine;
-  readonly random: Random;
-  readonly clock: Clock;
-  readonly settings: DataServerSettings;
-  /** Undefined: no hop to or from other regions. */
-  readonly peerTls: PeerTls | undefined;
-  readonly logger: RequestLogger;
-  readonly metrics: RequestMetrics;
-};
-
-export type DataServerSettings = {
-  readonly region: string;
-  /** Name of this proxy. */
-  readonly id: string;
-  readonly bodyBytesMax: number;
-};
-
-/** PEM. One identity serves as client to other regions' proxies and as server towards them. */
-export type PeerTls = { readonly ca: Buffer; readonly cert: Buffer; readonly key: Buffer };
-
-/** The part of pino that the request path uses. */
-export type RequestLogger = {
-  readonly debug: (fields: object, message: string) => void;
-  readonly info: (fields: object, message: string) => void;
-  readonly warn: (fields: object, message: string) => void;
-  readonly error: (fields: object, message: string) => void;
-};
-
-/** Told once per request, on every ending. */
-export type RequestMetrics = {
-  readonly finished: (exchange: FinishedExchange) => void;
-};
-
-export type FinishedExchange = {
-  readonly requestId: string;
-  readonly kind: string;
-  readonly tenant: string;
-  /** The model as the policy knows it, or "unknown": never free text of a client. */
-  readonly model: string;
-  readonly stream: boolean;
-  /** Status sent to the client; 499 when it left before. */
-  readonly status: number;
-  /** complete, rejected, refused, broken, client-gone. */
-  readonly ending: string;
-  /** Region whose backend answered; empty when none did. */
-  readonly region: string;
-  readonly arrivedFrom: string | undefined;
-  readonly durationMs: number;
-  readonly firstTokenMs: number | undefined;
-  /** Undefined when the request was refused before any attempt. */
-  readonly outcome: Outcome | undefined;
-};
+import { resume } from "../pipeline.ts";
+import { Upstreams } from "../upstream/upstreams.ts";
+import type { ServerContext } from "./context.ts";
+import type { DataServerOptions } from "./data-server-options.ts";
+import { Deadlines } from "./deadlines.ts";
+import type { Exchange } from "./exchange.ts";
+import { closeIdle, createClientApp, createPeerApp, refuseExchange } from "./http-app.ts";
 
 export type DataServer = {
   /** For clients; plain HTTP/1.1. The caller calls `listen`. */
@@ -79,6 +32,109 @@ export type DataServerStats = {
   readonly report: EngineReport;
 };
 
-export function createDataServer(_options: DataServerOptions): DataServer {
-  throw new AssertionError("not built yet");
+export function createDataServer(options: DataServerOptions): DataServer {
+  const server = new RunningServer(options);
+  const clientApp = createClientApp(server.context);
+  const { peerTls } = options;
+  const peerApp = peerTls === undefined ? undefined : createPeerApp(server.context, peerTls);
+  return {
+    clientApp,
+    peerApp,
+    refreshUpstreams: () => server.refreshUpstreams(),
+    beginDrain: () => {
+      const drained = server.beginDrain();
+      closeIdle(clientApp);
+      closeIdle(peerApp);
+      return drained;
+    },
+    stats: () => server.stats(),
+    close: async () => {
+      server.stop();
+      clientApp.server.closeAllConnections();
+      peerApp?.server.closeAllConnections();
+      await Promise.all([clientApp.close(), peerApp?.close(), server.context.upstreams.close()]);
+    },
+  };
+}
+
+class RunningServer {
+  readonly context: ServerContext;
+  #draining = false;
+  #total = 0;
+  #ids = 0;
+  readonly #idPrefix: string;
+  readonly #drained: (() => void)[] = [];
+
+  constructor(options: DataServerOptions) {
+    const { engine, clock, settings, logger, metrics, random } = options;
+    const ids = random.fork("request ids");
+    this.#idPrefix = `req_${ids.integer(2 ** 32).toString(36)}${ids.integer(2 ** 32).toString(36)}`;
+    this.context = {
+      engine,
+      clock,
+      settings,
+      logger,
+      metrics,
+      protocol: openai,
+      upstreams: new Upstreams(options.peerTls),
+      deadlines: new Deadlines(clock),
+      live: new Set(),
+      isDraining: () => this.#draining,
+      newRequestId: () => `${this.#idPrefix}${(++this.#ids).toString(36).padStart(6, "0")}`,
+      resume,
+      refuse: (exchange, error) => this.#refuse(exchange, error),
+      settled: () => this.#settled(),
+    };
+  }
+
+  refreshUpstreams(): void {
+    this.context.upstreams.refresh(this.context.engine.serving()?.upstreams ?? []);
+  }
+
+  beginDrain(): Promise<void> {
+    this.#draining = true;
+    if (this.context.live.size === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#drained.push(resolve));
+  }
+
+  stop(): void {
+    this.#draining = true;
+    this.context.deadlines.close();
+  }
+
+  stats(): DataServerStats {
+    const { clock, engine, live } = this.context;
+    return {
+      live: live.size,
+      total: this.#total,
+      draining: this.#draining,
+      report: engine.report(clock.now()),
+    };
+  }
+
+  #settled(): void {
+    this.#total += 1;
+    if (this.context.live.size > 0) return;
+    for (const resolve of this.#drained.splice(0)) resolve();
+  }
+
+  /** Towards another region every refusal says "not this region now"; clients get the reason as it is. */
+  #refuse(exchange: Exchange, error: ClientError): void {
+    refuseExchange(exchange, error, this.#refusalWord(exchange, error));
+  }
+
+  #refusalWord(exchange: Exchange, error: ClientError): string {
+    if (exchange.arrival.arrivedFrom === undefined) return "";
+    if (this.#draining) return "draining";
+    switch (error.class) {
+      case "rate-limited":
+        return "full";
+      case "overloaded":
+      case "model-not-found":
+      case "permission":
+        return "no-backend";
+      default:
+        return "";
+    }
+  }
 }

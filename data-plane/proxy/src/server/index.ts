@@ -1,13 +1,11 @@
 // The door of the request path.
 
-export {
-  createDataServer,
-  type DataServer,
-  type DataServerOptions,
-  type DataServerSettings,
-  type DataServerStats,
-  type FinishedExchange,
-  type PeerTls,
-  type RequestLogger,
-  type RequestMetrics,
-} from "./data-server.ts";
+export type { PeerTls } from "../upstream/upstreams.ts";
+export { createDataServer, type DataServer, type DataServerStats } from "./data-server.ts";
+export type {
+  DataServerOptions,
+  DataServerSettings,
+  FinishedExchange,
+  RequestLogger,
+  RequestMetrics,
+} from "./data-server-options.ts";

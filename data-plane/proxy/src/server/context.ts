@@ -1,0 +1,30 @@
+// What every exchange of one data server shares.
+
+import type { Engine } from "@meridian/data-core/engine";
+import type { Clock } from "@meridian/proto/base";
+import type { ClientError, ClientProtocol } from "@meridian/wire";
+import type { Upstreams } from "../upstream/upstreams.ts";
+import type { DataServerSettings, RequestLogger, RequestMetrics } from "./data-server-options.ts";
+import type { Deadlines } from "./deadlines.ts";
+import type { Exchange } from "./exchange.ts";
+
+export type ServerContext = {
+  readonly engine: Engine;
+  readonly clock: Clock;
+  readonly settings: DataServerSettings;
+  readonly logger: RequestLogger;
+  readonly metrics: RequestMetrics;
+  readonly protocol: ClientProtocol;
+  readonly upstreams: Upstreams;
+  readonly deadlines: Deadlines;
+  /** Exchanges that have not settled. */
+  readonly live: Set<Exchange>;
+  readonly isDraining: () => boolean;
+  readonly newRequestId: () => string;
+  /** Goes on with a later stage of the pipeline. */
+  readonly resume: (exchange: Exchange, stage: "relay" | "settle") => void;
+  /** Sends a refusal; the pipeline settles afterwards. */
+  readonly refuse: (exchange: Exchange, error: ClientError) => void;
+  /** After each settled exchange. */
+  readonly settled: (exchange: Exchange) => void;
+};

@@ -1,0 +1,56 @@
+// What a data server is given.
+
+import type { Engine, Outcome } from "@meridian/data-core/engine";
+import type { Clock, Random } from "@meridian/proto/base";
+import type { PeerTls } from "../upstream/upstreams.ts";
+
+export type DataServerOptions = {
+  readonly engine: Engine;
+  readonly random: Random;
+  readonly clock: Clock;
+  readonly settings: DataServerSettings;
+  /** Undefined: no hop to or from other regions. */
+  readonly peerTls: PeerTls | undefined;
+  readonly logger: RequestLogger;
+  readonly metrics: RequestMetrics;
+};
+
+export type DataServerSettings = {
+  readonly region: string;
+  /** Name of this proxy. */
+  readonly id: string;
+  readonly bodyBytesMax: number;
+};
+
+/** The part of pino that the request path uses. */
+export type RequestLogger = {
+  readonly debug: (fields: object, message: string) => void;
+  readonly info: (fields: object, message: string) => void;
+  readonly warn: (fields: object, message: string) => void;
+  readonly error: (fields: object, message: string) => void;
+};
+
+/** Told once per request, on every ending. */
+export type RequestMetrics = {
+  readonly finished: (exchange: FinishedExchange) => void;
+};
+
+export type FinishedExchange = {
+  readonly requestId: string;
+  readonly kind: string;
+  readonly tenant: string;
+  /** The model as the policy knows it, or "unknown": never free text of a client. */
+  readonly model: string;
+  readonly stream: boolean;
+  /** Status sent to the client; 499 when it left before. */
+  readonly status: number;
+  /** complete, rejected, refused, broken, client-gone. */
+  readonly ending: string;
+  /** Region whose backend answered; empty when none did. */
+  readonly region: string;
+  readonly arrivedFrom: string | undefined;
+  readonly durationMs: number;
+  readonly firstTokenMs: number | undefined;
+  /** Undefined when the request was refused before any attempt. */
+  readonly outcome: Outcome | undefined;
+};

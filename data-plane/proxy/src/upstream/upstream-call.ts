@@ -1,0 +1,348 @@
+// One call to a backend or to another region's proxy: undici's handler, from the first byte sent to the last one read.
+// It decides nothing. It reads the answer as the protocol says and tells its listener what came.
+
+import {
+  type Candidate,
+  judgeStatus,
+  type UpstreamFailure,
+  upstreamFailure,
+} from "@meridian/data-core/attempt";
+import type { Instant } from "@meridian/proto/base";
+import type {
+  AnswerFault,
+  ByteText,
+  ClientProtocol,
+  DecodedRequest,
+  StreamTap,
+} from "@meridian/wire";
+import type { Dispatcher } from "undici";
+import { readRetryAfterMs } from "./retry-after.ts";
+import { type CallProgress, transportFailure } from "./transport-failure.ts";
+
+/** A whole answer up to this is held until it is complete, so that a cut one can still be tried elsewhere. */
+export const heldAnswerBytesMax = 1_048_576;
+/** Refusals beyond this are no refusals. */
+const refusalBytesMax = 65_536;
+/** What may follow the end of a stream before the connection is given up. */
+const trailerBytesMax = 65_536;
+/** How long the rest of a finished answer is waited for, so that its connection can be used again. */
+export const lingerMs = 2_000;
+
+/** What a call tells. Nothing comes after `onAnswer`, `onStreamEnd`, `onRejected`, `onFailed`, or after `cancel`. */
+export type CallListener = {
+  readonly onConnected: (call: UpstreamCall) => void;
+  readonly onHeaders: (call: UpstreamCall) => void;
+  /** Whole events of a stream, ready to be sent; `call.tap` knows what they mean. May be "" for signs of life. */
+  readonly onStream: (call: UpstreamCall, text: ByteText) => void;
+  /** The stream is complete; `text` is the last of it. */
+  readonly onStreamEnd: (call: UpstreamCall, text: ByteText) => void;
+  /** A part of an answer that is too large to be held; the first one is everything so far. */
+  readonly onRaw: (call: UpstreamCall, chunk: Buffer) => void;
+  readonly onRawEnd: (call: UpstreamCall) => void;
+  /** A whole answer, checked; the model is the client's. */
+  readonly onAnswer: (call: UpstreamCall, body: ByteText) => void;
+  /** The upstream says that the request is at fault. */
+  readonly onRejected: (call: UpstreamCall, body: Buffer) => void;
+  readonly onFailed: (call: UpstreamCall, failure: UpstreamFailure) => void;
+  /** The call needs no more attention: its connection is free or gone. */
+  readonly onReleased: (call: UpstreamCall) => void;
+};
+
+export type CallContext = {
+  readonly protocol: ClientProtocol;
+  readonly request: DecodedRequest;
+  readonly listener: CallListener;
+};
+
+type Headers = { readonly [name: string]: string | string[] | undefined };
+type Mode = "head" | "stream" | "whole" | "raw" | "refusal" | "discard";
+
+export class UpstreamCall implements Dispatcher.DispatchHandler {
+  readonly attempt: number;
+  readonly candidate: Candidate;
+  status = 0;
+  headers: Headers = {};
+  tap: StreamTap | undefined;
+  usage: { readonly inputTokens: number; readonly outputTokens: number } | undefined;
+  readonly #context: CallContext;
+  #controller: Dispatcher.DispatchController | undefined;
+  #progress: CallProgress = "unsent";
+  #mode: Mode = "head";
+  /** Nothing more is told to the listener. */
+  #silent = false;
+  #released = false;
+  #chunks: Buffer[] = [];
+  #bytes = 0;
+  #lingerUntil: Instant = Number.POSITIVE_INFINITY;
+
+  constructor(attempt: number, candidate: Candidate, context: CallContext) {
+    this.attempt = attempt;
+    this.candidate = candidate;
+    this.#context = context;
+  }
+
+  /** Stops the call at once, whatever it is at. */
+  cancel(): void {
+    this.#silent = true;
+    this.#chunks = [];
+    this.#controller?.abort(new Error("the call was cancelled"));
+    this.#release();
+  }
+
+  /** The answer is complete; until then its connection may be waited for. */
+  linger(until: Instant): void {
+    if (!this.#released) this.#lingerUntil = until;
+  }
+
+  wakeAt(): Instant {
+    return this.#released ? Number.NEGATIVE_INFINITY : this.#lingerUntil;
+  }
+
+  /** The time to linger is over. */
+  wake(): void {
+    this.#controller?.abort(new Error("the connection did not become free"));
+    this.#release();
+  }
+
+  pause(): void {
+    this.#controller?.pause();
+  }
+
+  resume(): void {
+    this.#controller?.resume();
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#silent) {
+      controller.abort(new Error("the call was cancelled"));
+      return;
+    }
+    this.#progress = "sent";
+    this.#context.listener.onConnected(this);
+  }
+
+  onResponseStart(_: Dispatcher.DispatchController, status: number, headers: Headers): void {
+    if (this.#silent || status < 200) return;
+    this.#progress = "answering";
+    this.status = status;
+    this.headers = headers;
+    this.#context.listener.onHeaders(this);
+    this.#judgeHead(status, headers);
+  }
+
+  onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
+    switch (this.#mode) {
+      case "stream":
+        this.#stream(chunk);
+        return;
+      case "raw":
+        if (!this.#silent) this.#context.listener.onRaw(this, chunk);
+        return;
+      case "whole":
+      case "refusal":
+        this.#hold(chunk);
+        return;
+      default:
+        this.#bytes += chunk.length;
+        if (this.#bytes > trailerBytesMax) this.#controller?.abort(new Error("too much follows"));
+    }
+  }
+
+  onResponseEnd(): void {
+    this.#endBody();
+    this.#release();
+  }
+
+  onResponseError(_: Dispatcher.DispatchController, error: Error): void {
+    this.#fail(transportFailure(this.#progress, error));
+    this.#release();
+  }
+
+  #judgeHead(status: number, headers: Headers): void {
+    const verdict = judgeStatus(status, headers["retry-after"] !== undefined);
+    switch (verdict) {
+      case "answer":
+        this.#openAnswer(headers);
+        return;
+      case "request-fault":
+        this.#mode = "refusal";
+        return;
+      case "saturated":
+      case "target-fault":
+        this.#mode = "discard";
+        this.#fail(statusFailure(status, headers, verdict));
+    }
+  }
+
+  #openAnswer(headers: Headers): void {
+    const { protocol, request } = this.#context;
+    const type = String(headers["content-type"] ?? "").toLowerCase();
+    const isStream = type.startsWith("text/event-stream");
+    if (request.stream && isStream) {
+      this.#mode = "stream";
+      this.tap = protocol.openStream({
+        kind: request.kind,
+        clientModel: request.model,
+        choices: request.choices,
+        includeUsage: request.includeUsage,
+      });
+    } else if (!isStream && (type === "" || type.includes("json"))) {
+      this.#mode = "whole";
+    } else {
+      this.#abandon(upstreamFailure("malformed", "the answer has an unexpected content type"));
+    }
+  }
+
+  #stream(chunk: Buffer): void {
+    const tap = this.tap;
+    if (this.#silent || tap === undefined) return;
+    const text = tap.push(chunk.toString("latin1"));
+    const { listener } = this.#context;
+    if (tap.complete) {
+      this.#endStream(text);
+      return;
+    }
+    // What came whole before a fault is the client's all the same.
+    listener.onStream(this, text);
+    if (tap.fault !== undefined) this.#abandon(faultFailure(tap.fault));
+  }
+
+  #endStream(text: ByteText): void {
+    this.#mode = "discard";
+    this.#bytes = 0;
+    this.usage = this.tap?.usage;
+    this.#silent = true;
+    this.#context.listener.onStreamEnd(this, text);
+  }
+
+  #hold(chunk: Buffer): void {
+    if (this.#silent) return;
+    this.#chunks.push(chunk);
+    this.#bytes += chunk.length;
+    if (this.#mode === "refusal" && this.#bytes > refusalBytesMax) {
+      this.#abandon(upstreamFailure("malformed", "the refusal is too long"));
+    } else if (this.#mode === "whole" && this.#bytes > heldAnswerBytesMax) {
+      // A stream was asked for: one event as large as this is more than any client's reader takes.
+      if (this.#context.request.stream) {
+        this.#abandon(upstreamFailure("malformed", "the answer is no stream"));
+        return;
+      }
+      this.#mode = "raw";
+      const held = Buffer.concat(this.#chunks);
+      this.#chunks = [];
+      this.#context.listener.onRaw(this, held);
+    }
+  }
+
+  #endBody(): void {
+    if (this.#silent) return;
+    switch (this.#mode) {
+      case "stream":
+        this.#endOfStreamBody();
+        return;
+      case "raw":
+        this.#silent = true;
+        this.#context.listener.onRawEnd(this);
+        return;
+      case "whole":
+        this.#readAnswer();
+        return;
+      case "refusal":
+        this.#readRefusal();
+        return;
+      default:
+        this.#fail(upstreamFailure("malformed", "the answer has no body"));
+    }
+  }
+
+  #endOfStreamBody(): void {
+    const tap = this.tap;
+    if (tap === undefined) return;
+    const text = tap.end();
+    if (tap.complete) {
+      this.#endStream(text);
+      return;
+    }
+    if (text !== "") this.#context.listener.onStream(this, text);
+    this.#fail(faultFailure(tap.fault ?? { kind: "truncated", message: "the stream broke off" }));
+  }
+
+  #readAnswer(): void {
+    const { protocol, request, listener } = this.#context;
+    const reading = protocol.readAnswer(this.#takeHeld().toString("latin1"), {
+      kind: request.kind,
+      clientModel: request.model,
+    });
+    if (reading.kind === "fault") {
+      this.#fail(faultFailure(reading.fault));
+      return;
+    }
+    if (request.stream) {
+      this.#fail(upstreamFailure("malformed", "a stream was asked for and a whole answer came"));
+      return;
+    }
+    this.usage = reading.usage;
+    this.#silent = true;
+    listener.onAnswer(this, reading.body);
+  }
+
+  #readRefusal(): void {
+    const { protocol, listener } = this.#context;
+    const body = this.#takeHeld();
+    if (protocol.readRefusal(this.status, body.toString("latin1")) === "target") {
+      this.#fail(statusFailure(this.status, this.headers, "target-fault"));
+      return;
+    }
+    this.#silent = true;
+    listener.onRejected(this, body);
+  }
+
+  #takeHeld(): Buffer {
+    const [only] = this.#chunks;
+    const held =
+      this.#chunks.length === 1 && only !== undefined ? only : Buffer.concat(this.#chunks);
+    this.#chunks = [];
+    return held;
+  }
+
+  #fail(failure: UpstreamFailure): void {
+    if (this.#silent) return;
+    this.#silent = true;
+    this.#chunks = [];
+    this.#context.listener.onFailed(this, failure);
+  }
+
+  /** Fails and gives the connection up: what else would come is of no use. */
+  #abandon(failure: UpstreamFailure): void {
+    this.#fail(failure);
+    this.#controller?.abort(new Error("the answer is of no use"));
+  }
+
+  #release(): void {
+    this.#released = true;
+    this.#context.listener.onReleased(this);
+  }
+}
+
+function statusFailure(
+  status: number,
+  headers: Headers,
+  verdict: "saturated" | "target-fault",
+): UpstreamFailure {
+  const refusal = headers["x-meridian-refusal"];
+  if (status === 503 && typeof refusal === "string") {
+    return upstreamFailure("region-refused", `the region refused: ${refusal.slice(0, 40)}`, {
+      status,
+    });
+  }
+  const retryAfterMs = readRetryAfterMs(headers["retry-after"]);
+  const more = retryAfterMs === undefined ? { status } : { status, retryAfterMs };
+  return verdict === "saturated"
+    ? upstreamFailure("saturated", `the model server is full (status ${status})`, more)
+    : upstreamFailure("status", `the model server answered with status ${status}`, more);
+}
+
+function faultFailure(fault: AnswerFault): UpstreamFailure {
+  return upstreamFailure(fault.kind, fault.message);
+}
