@@ -1,0 +1,143 @@
+// Every metric of a proxy, with its labels. docs/metrics.md lists the same, and a test holds them together.
+
+export type MetricRow = {
+  readonly name: `meridian_${string}`;
+  readonly type: "counter" | "gauge" | "histogram";
+  readonly labels: readonly string[];
+  readonly help: string;
+};
+
+export const metricTable = {
+  requests: {
+    name: "meridian_requests_total",
+    type: "counter",
+    labels: ["route", "model", "status"],
+    help: "Requests that ended, by class of status (2xx, 4xx, 499: the client left, 5xx)",
+  },
+  refusals: {
+    name: "meridian_refusals_total",
+    type: "counter",
+    labels: ["model", "code"],
+    help: "Requests answered with an error of our own, by status code",
+  },
+  brokenStreams: {
+    name: "meridian_broken_streams_total",
+    type: "counter",
+    labels: ["route", "model"],
+    help: "Answers that broke after their first token",
+  },
+  attempts: {
+    name: "meridian_attempts_total",
+    type: "counter",
+    labels: ["target", "outcome"],
+    help: "Calls of backends and of other regions, by how they ended",
+  },
+  crossRegion: {
+    name: "meridian_cross_region_requests_total",
+    type: "counter",
+    labels: ["direction", "region"],
+    help: "Requests answered by another region (out) or taken for one (in)",
+  },
+  duration: {
+    name: "meridian_request_duration_seconds",
+    type: "histogram",
+    labels: ["route", "model"],
+    help: "From a request's arrival to its end",
+  },
+  firstToken: {
+    name: "meridian_first_token_seconds",
+    type: "histogram",
+    labels: ["route", "model"],
+    help: "From a request's arrival to the first token for its client",
+  },
+  tokens: {
+    name: "meridian_tokens_total",
+    type: "counter",
+    labels: ["direction"],
+    help: "Tokens of requests (input) and answers (output), as the backends count them",
+  },
+  bytes: {
+    name: "meridian_bytes_total",
+    type: "counter",
+    labels: ["direction"],
+    help: "Bytes of connections with clients and other regions, received (in) and sent (out)",
+  },
+  inFlight: {
+    name: "meridian_requests_in_flight",
+    type: "gauge",
+    labels: [],
+    help: "Requests that are being answered",
+  },
+  backendInFlight: {
+    name: "meridian_backend_requests_in_flight",
+    type: "gauge",
+    labels: ["backend"],
+    help: "Requests that this proxy has under way at a backend",
+  },
+  backendAvailable: {
+    name: "meridian_backend_available",
+    type: "gauge",
+    labels: ["backend"],
+    help: "1: the backend may be chosen now",
+  },
+  ejected: {
+    name: "meridian_backends_ejected",
+    type: "gauge",
+    labels: [],
+    help: "Backends that this proxy's own evidence keeps out",
+  },
+  snapshotEpoch: {
+    name: "meridian_snapshot_epoch",
+    type: "gauge",
+    labels: [],
+    help: "Epoch of the policy in force; 0: none",
+  },
+  snapshotSequence: {
+    name: "meridian_snapshot_sequence",
+    type: "gauge",
+    labels: [],
+    help: "Sequence of the policy in force; 0: none",
+  },
+  snapshotsApplied: {
+    name: "meridian_snapshots_applied_total",
+    type: "counter",
+    labels: ["source"],
+    help: "Snapshots put in force, from control, disk or sibling",
+  },
+  snapshotsRefused: {
+    name: "meridian_snapshots_refused_total",
+    type: "counter",
+    labels: [],
+    help: "Pushes of policy that were refused",
+  },
+  lastGoodFailures: {
+    name: "meridian_last_good_failures_total",
+    type: "counter",
+    labels: [],
+    help: "Last-good files that could not be written or were refused",
+  },
+  stateAge: {
+    name: "meridian_state_age_seconds",
+    type: "gauge",
+    labels: [],
+    help: "Age of the newest state of the regions; +Inf: there was none",
+  },
+  controlConnected: {
+    name: "meridian_control_connected",
+    type: "gauge",
+    labels: ["control"],
+    help: "1: the control plane in use; 0: one that is not",
+  },
+  regionOpen: {
+    name: "meridian_region_open",
+    type: "gauge",
+    labels: [],
+    help: "1: /gslb/ready sends clients here",
+  },
+  ready: {
+    name: "meridian_ready",
+    type: "gauge",
+    labels: [],
+    help: "1: /readyz answers 200",
+  },
+} as const satisfies { readonly [key: string]: MetricRow };

@@ -1,0 +1,185 @@
+// What the proxy tells about itself: log lines on stderr and metrics. Neither ever carries prompts, keys or secrets.
+
+import type { Server } from "node:net";
+import type { EngineReport } from "@meridian/data-core/engine";
+import type { SnapshotSource, SyncStatus } from "@meridian/data-core/sync";
+import { type Logger, pino } from "pino";
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { type MetricRow, metricTable } from "./metric-table.ts";
+import type { FinishedExchange, RequestMetrics } from "./server/index.ts";
+
+/** Values that are read when somebody asks for the metrics. */
+export type Readings = {
+  readonly report: EngineReport;
+  readonly status: SyncStatus;
+  /** Control planes by address; the one in use is true. */
+  readonly controls: ReadonlyMap<string, boolean>;
+  readonly isReady: boolean;
+  readonly isOpen: boolean;
+};
+
+export type ProxyMetrics = RequestMetrics & {
+  readonly snapshotApplied: (source: SnapshotSource) => void;
+  readonly snapshotRefused: () => void;
+  readonly lastGoodFailed: () => void;
+  /** Counts the bytes of a server's connections from now on. */
+  readonly watchConnections: (server: Server) => void;
+  /** The text that Prometheus reads. */
+  readonly expose: (readings: Readings) => Promise<string>;
+  readonly contentType: string;
+};
+
+export function createLogger(options: {
+  readonly level: string;
+  readonly id: string;
+  readonly region: string;
+}): Logger {
+  const { level, id, region } = options;
+  return pino({ level, base: { program: id, region } }, pino.destination({ dest: 2, sync: false }));
+}
+
+/** From a quick local answer to a long generation, in seconds. */
+const durationBuckets = [0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 60, 180, 600];
+
+/** `ownRegion`: what is answered elsewhere counts as cross-region. */
+export function createMetrics(ownRegion: string): ProxyMetrics {
+  const registry = new Registry();
+  const counters = createCounters(registry);
+  const gauges = createGauges(registry);
+  const connections = new ConnectionBytes();
+  return {
+    finished: (exchange) => countExchange(counters, ownRegion, exchange),
+    snapshotApplied: (source) => counters.snapshotsApplied.inc({ source }),
+    snapshotRefused: () => counters.snapshotsRefused.inc(),
+    lastGoodFailed: () => counters.lastGoodFailures.inc(),
+    watchConnections: (server) => connections.watch(server),
+    expose: (readings) => {
+      setGauges(gauges, readings);
+      counters.tokens.reset();
+      counters.tokens.inc({ direction: "input" }, readings.report.inputTokens);
+      counters.tokens.inc({ direction: "output" }, readings.report.outputTokens);
+      const { received, sent } = connections.total();
+      counters.bytes.reset();
+      counters.bytes.inc({ direction: "in" }, received);
+      counters.bytes.inc({ direction: "out" }, sent);
+      return registry.metrics();
+    },
+    contentType: registry.contentType,
+  };
+}
+
+function createCounters(registry: Registry) {
+  const counter = <L extends string>(row: MetricRow & { readonly labels: readonly L[] }) =>
+    new Counter({ ...described(row), registers: [registry] });
+  const histogram = <L extends string>(row: MetricRow & { readonly labels: readonly L[] }) =>
+    new Histogram({ ...described(row), buckets: durationBuckets, registers: [registry] });
+  return {
+    requests: counter(metricTable.requests),
+    refusals: counter(metricTable.refusals),
+    brokenStreams: counter(metricTable.brokenStreams),
+    attempts: counter(metricTable.attempts),
+    crossRegion: counter(metricTable.crossRegion),
+    duration: histogram(metricTable.duration),
+    firstToken: histogram(metricTable.firstToken),
+    tokens: counter(metricTable.tokens),
+    bytes: counter(metricTable.bytes),
+    snapshotsApplied: counter(metricTable.snapshotsApplied),
+    snapshotsRefused: counter(metricTable.snapshotsRefused),
+    lastGoodFailures: counter(metricTable.lastGoodFailures),
+  };
+}
+
+function createGauges(registry: Registry) {
+  const gauge = <L extends string>(row: MetricRow & { readonly labels: readonly L[] }) =>
+    new Gauge({ ...described(row), registers: [registry] });
+  return {
+    inFlight: gauge(metricTable.inFlight),
+    backendInFlight: gauge(metricTable.backendInFlight),
+    backendAvailable: gauge(metricTable.backendAvailable),
+    ejected: gauge(metricTable.ejected),
+    snapshotEpoch: gauge(metricTable.snapshotEpoch),
+    snapshotSequence: gauge(metricTable.snapshotSequence),
+    stateAge: gauge(metricTable.stateAge),
+    controlConnected: gauge(metricTable.controlConnected),
+    regionOpen: gauge(metricTable.regionOpen),
+    ready: gauge(metricTable.ready),
+  };
+}
+
+function described<L extends string>(row: MetricRow & { readonly labels: readonly L[] }) {
+  return { name: row.name, help: row.help, labelNames: row.labels };
+}
+
+/** Labels come from the policy, never from a client's text, so that their number is bounded. */
+function countExchange(
+  counters: ReturnType<typeof createCounters>,
+  ownRegion: string,
+  exchange: FinishedExchange,
+): void {
+  const { arrivedFrom, ending, firstTokenMs, model, outcome, region, status } = exchange;
+  const labels = { route: outcome?.route ?? "", model };
+  counters.requests.inc({ ...labels, status: statusClass(status) });
+  if (ending === "refused") counters.refusals.inc({ model, code: String(status) });
+  if (ending === "broken") counters.brokenStreams.inc(labels);
+  for (const { candidate, outcome: end } of outcome?.attempts ?? []) {
+    counters.attempts.inc({ target: candidate.name, outcome: end });
+  }
+  if (arrivedFrom !== undefined) {
+    counters.crossRegion.inc({ direction: "in", region: arrivedFrom });
+  } else if (region !== "" && region !== ownRegion) {
+    counters.crossRegion.inc({ direction: "out", region });
+  }
+  counters.duration.observe(labels, exchange.durationMs / 1_000);
+  if (firstTokenMs !== undefined) counters.firstToken.observe(labels, firstTokenMs / 1_000);
+}
+
+function statusClass(status: number): string {
+  return status === 499 ? "499" : `${Math.floor(status / 100)}xx`;
+}
+
+function setGauges(gauges: ReturnType<typeof createGauges>, readings: Readings): void {
+  const { report, status, controls } = readings;
+  gauges.inFlight.set(report.liveRequests);
+  gauges.backendInFlight.reset();
+  gauges.backendAvailable.reset();
+  for (const { name, inFlight, available } of report.backends) {
+    gauges.backendInFlight.set({ backend: name }, inFlight);
+    gauges.backendAvailable.set({ backend: name }, available ? 1 : 0);
+  }
+  gauges.ejected.set(report.backends.filter((each) => each.ejected).length);
+  gauges.snapshotEpoch.set(Number(status.held?.version?.epoch ?? 0n));
+  gauges.snapshotSequence.set(Number(status.held?.version?.sequence ?? 0n));
+  const { kind, ms } = status.stateAge;
+  gauges.stateAge.set(kind === "none" ? Number.POSITIVE_INFINITY : ms / 1_000);
+  for (const [control, isUsed] of controls) gauges.controlConnected.set({ control }, +isUsed);
+  gauges.regionOpen.set(+readings.isOpen);
+  gauges.ready.set(+readings.isReady);
+}
+
+/** Bytes of connections: those that ended, and those that are open now. */
+class ConnectionBytes {
+  readonly #open = new Set<{ readonly bytesRead: number; readonly bytesWritten: number }>();
+  #received = 0;
+  #sent = 0;
+
+  watch(server: Server): void {
+    server.on("connection", (socket) => {
+      this.#open.add(socket);
+      socket.on("close", () => {
+        this.#open.delete(socket);
+        this.#received += socket.bytesRead;
+        this.#sent += socket.bytesWritten;
+      });
+    });
+  }
+
+  total(): { readonly received: number; readonly sent: number } {
+    let received = this.#received;
+    let sent = this.#sent;
+    for (const socket of this.#open) {
+      received += socket.bytesRead;
+      sent += socket.bytesWritten;
+    }
+    return { received, sent };
+  }
+}
