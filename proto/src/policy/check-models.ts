@@ -78,8 +78,8 @@ function checkDegradeCycles(index: PolicyIndex): void {
 }
 
 function refuseCycle({ policy, findings }: PolicyIndex, trail: readonly Step[], to: number): void {
-  // A dense tangle has more circles than anybody reads: those that are only counted are not spelled out.
-  const from = findings.isFull() ? trail.length : trail.findIndex((each) => each.place === to);
+  // A dense tangle has more circles than anybody reads: not all of them are spelled out.
+  const from = findings.isCrowded() ? trail.length : trail.findIndex((each) => each.place === to);
   const names = [...trail.slice(from, from + 8).map((each) => each.place), to].map(
     (place) => policy.models[place]?.name ?? "",
   );

@@ -34,13 +34,14 @@ function checkLocation({ policy, findings }: PolicyIndex, place: number): void {
     findings.warn("no_location", path, message, "add lat and lon, in degrees");
     return;
   }
-  if (!(Math.abs(location.lat) <= 90)) {
-    const message = `${location.lat} is no latitude`;
-    findings.refuse("out_of_range", `${path}.lat`, message, "latitudes are from -90 to 90");
+  const { lat = 0, lon = 0 } = location;
+  if (!(Math.abs(lat) <= 90)) {
+    const hint = "latitudes are from -90 to 90";
+    findings.refuse("out_of_range", `${path}.lat`, `${lat} is no latitude`, hint);
   }
-  if (!(Math.abs(location.lon) <= 180)) {
-    const message = `${location.lon} is no longitude`;
-    findings.refuse("out_of_range", `${path}.lon`, message, "longitudes are from -180 to 180");
+  if (!(Math.abs(lon) <= 180)) {
+    const hint = "longitudes are from -180 to 180";
+    findings.refuse("out_of_range", `${path}.lon`, `${lon} is no longitude`, hint);
   }
 }
 

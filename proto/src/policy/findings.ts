@@ -5,12 +5,13 @@ import { type Problem, problem, warning } from "../base/index.ts";
 
 /** Problems that are told one by one; of more only the number is told. */
 const findingsMax = 1_000;
+const crowdedFrom = 100;
 
 export type Findings = {
   readonly refuse: (code: string, path: string, message: string, hint: string) => void;
   readonly warn: (code: string, path: string, message: string, hint: string) => void;
-  /** true: what else is found will only be counted; no need to word it with care. */
-  readonly isFull: () => boolean;
+  /** true: so much is wrong that hints which take time to find are no longer worth it. */
+  readonly isCrowded: () => boolean;
   /** Everything so far: what refuses first, then warnings, each in the order found. */
   readonly list: () => readonly Problem[];
 };
@@ -29,7 +30,7 @@ export function createFindings(): Findings {
       if (warnings.length < findingsMax) warnings.push(warning(code, path, message, hint));
       else warningsMore += 1;
     },
-    isFull: () => refusals.length >= findingsMax,
+    isCrowded: () => refusals.length >= crowdedFrom,
     list: () => [
       ...refusals,
       ...(refusalsMore > 0 ? [problem("too_many_problems", "", `and ${refusalsMore} more`)] : []),

@@ -56,7 +56,7 @@ export function checkReference(
 }
 
 function hintFor(index: PolicyIndex, kind: Referent, name: string): string {
-  if (index.findings.isFull()) return "";
+  if (index.findings.isCrowded()) return "";
   const model = kind === "model" ? index.aliases.get(name) : undefined;
   if (model !== undefined) return `that is an alias; write ${model}`;
   const names = { region: index.regions, model: index.models, tenant: index.tenants }[kind];

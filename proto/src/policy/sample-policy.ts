@@ -1,7 +1,9 @@
-// For tests: a policy that uses every field of the schema and has nothing to refuse.
+// For tests: a policy that uses every field of the schema and has nothing to refuse, and a small one against which
+// nothing at all is to be said.
 
 import { assert } from "../base/index.ts";
 import type { Policy } from "../gen/meridian/v1/policy_pb.ts";
+import { checkPolicy } from "./check-policy.ts";
 import { parsePolicy } from "./parse-policy.ts";
 
 /** Document of JSON, as an operator's YAML would give it. A new one at each call, to be changed at will. */
@@ -96,4 +98,35 @@ export function samplePolicy(): Policy {
   const parsed = parsePolicy(sampleDocument());
   assert(parsed.kind === "ok", "the sample is well formed");
   return parsed.value;
+}
+
+/** Two regions, two models; not even a warning. */
+export function plainDocument() {
+  return {
+    regions: [
+      { name: "us", peers: ["us:1"] },
+      { name: "eu", peers: ["eu:1"] },
+    ],
+    backends: [
+      { name: "us-a", region: "us", url: "http://us-a:1", serves: [{ model: "big" }] },
+      {
+        name: "eu-a",
+        region: "eu",
+        url: "http://eu-a:1",
+        serves: [{ model: "big" }, { model: "small" }],
+      },
+    ],
+    models: [{ name: "big", aliases: ["default"] }, { name: "small" }],
+    routes: [{ name: "all", match: { models: ["*"] } }],
+    tenants: [{ name: "acme", keys: [{ sha256: "a".repeat(64) }] }],
+  };
+}
+
+/** What the check finds in the plain document with some sections replaced: `code path`, warnings as `code? path`. */
+export function findingsWith(change: object): readonly string[] {
+  const parsed = parsePolicy({ ...plainDocument(), ...change });
+  assert(parsed.kind === "ok", JSON.stringify(parsed));
+  return checkPolicy(parsed.value).map(
+    ({ code, path, warning }) => `${code}${warning ? "?" : ""} ${path}`,
+  );
 }

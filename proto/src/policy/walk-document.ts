@@ -44,8 +44,7 @@ function refuseField(schema: DescMessage, name: string, { path, findings }: Spot
     findings.refuse("forbidden_key", path, `${name} is never a field`, "take it out");
     return;
   }
-  // What is only counted need not be compared with every field.
-  const names = findings.isFull() ? [] : schema.fields.map((each) => each.jsonName);
+  const names = findings.isCrowded() ? [] : schema.fields.map((each) => each.jsonName);
   const near = nearestWord(name, names);
   const hint = near === undefined ? `fields here: ${listNames(names)}` : `did you mean ${near}?`;
   findings.refuse("unknown_field", path, `there is no field ${quote(name)}`, hint);

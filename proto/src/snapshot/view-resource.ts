@@ -47,7 +47,8 @@ export function viewRegion(region: Region): Result<RegionEntry, string> {
   }
   return ok({
     name,
-    location: location === undefined ? undefined : { lat: location.lat, lon: location.lon },
+    location:
+      location === undefined ? undefined : { lat: location.lat ?? 0, lon: location.lon ?? 0 },
     endpoint,
     peers,
   });
