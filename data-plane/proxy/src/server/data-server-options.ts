@@ -20,6 +20,8 @@ export type DataServerSettings = {
   /** Name of this proxy. */
   readonly id: string;
   readonly bodyBytesMax: number;
+  /** host:port of a peer in the policy → host:port where it is reached from here. */
+  readonly peerVia?: ReadonlyMap<string, string>;
 };
 
 /** The part of pino that the request path uses. */

@@ -76,7 +76,7 @@ class RunningServer {
       logger,
       metrics,
       protocol: openai,
-      upstreams: new Upstreams(options.peerTls),
+      upstreams: new Upstreams(options.peerTls, settings.peerVia),
       deadlines: new Deadlines(clock),
       live: new Set(),
       isDraining: () => this.#draining,

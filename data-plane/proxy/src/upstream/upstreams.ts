@@ -18,12 +18,15 @@ const warmEveryMs = 15_000;
 
 export class Upstreams {
   readonly #peerTls: PeerTls | undefined;
+  /** host:port of a peer → host:port where it is reached from here, through a tunnel or a relay. */
+  readonly #peerVia: ReadonlyMap<string, string>;
   readonly #pools = new Map<string, Pool>();
   #peerOrigins: readonly string[] = [];
   #warming: NodeJS.Timeout | undefined;
 
-  constructor(peerTls: PeerTls | undefined) {
+  constructor(peerTls: PeerTls | undefined, peerVia: ReadonlyMap<string, string> = new Map()) {
     this.#peerTls = peerTls;
+    this.#peerVia = peerVia;
   }
 
   /** Opens what is new, closes what is gone; requests under way on a closed pool run to their end. */
@@ -44,7 +47,7 @@ export class Upstreams {
   pool(candidate: Candidate): Pool {
     const held = this.#pools.get(candidate.origin);
     if (held !== undefined) return held;
-    const pool = new Pool(candidate.origin, this.#poolOptions(candidate));
+    const pool = new Pool(this.#reach(candidate), this.#poolOptions(candidate));
     // A pool tells each broken connection as an event, too; the call that used it has told it already.
     pool.on("connectionError", ignoreClosing);
     this.#pools.set(candidate.origin, pool);
@@ -56,6 +59,12 @@ export class Upstreams {
     const pools = [...this.#pools.values()];
     this.#pools.clear();
     await Promise.all(pools.map((pool) => pool.destroy()));
+  }
+
+  #reach(candidate: Candidate): string {
+    if (candidate.kind === "backend") return candidate.origin;
+    const way = this.#peerVia.get(candidate.origin.replace(/^https:\/\//, ""));
+    return way === undefined ? candidate.origin : `https://${way}`;
   }
 
   #poolOptions(candidate: Candidate): Pool.Options {

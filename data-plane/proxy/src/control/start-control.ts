@@ -1,0 +1,119 @@
+// Everything that a proxy knows from others: the last-good file first, then siblings and control planes.
+
+import { create } from "@bufbuild/protobuf";
+import type { Engine } from "@meridian/data-core/engine";
+import type { SyncStatus } from "@meridian/data-core/sync";
+import type { Clock, Random } from "@meridian/proto/base";
+import { NodeSchema, type StateFrame } from "@meridian/proto/gen/sync_pb";
+import type { DataServer } from "../server/index.ts";
+import type { Settings } from "../settings.ts";
+import type { ProxyMetrics, Readings } from "../telemetry.ts";
+import type { TlsFiles } from "../tls.ts";
+import { type ControlLink, type ControlLogger, createControlLink } from "./control-link.ts";
+import { PolicyKeeper } from "./policy-keeper.ts";
+import { seekSnapshot, serveSnapshot } from "./siblings.ts";
+
+export type ControlParts = {
+  readonly settings: Settings;
+  readonly tls: TlsFiles;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: ControlLogger;
+  readonly metrics: ProxyMetrics;
+  readonly engine: Engine;
+  readonly server: DataServer;
+  readonly isStopping: () => boolean;
+  /** Told of each state frame after the engine. */
+  readonly observe: (frame: StateFrame) => void;
+};
+
+export type Control = {
+  readonly status: () => SyncStatus;
+  readonly readiness: () => { readonly isReady: boolean; readonly reason: string };
+  readonly readings: () => Omit<Readings, "isOpen">;
+  /** Begins to look for control planes and siblings; call it when the proxy serves. */
+  readonly connect: () => Promise<void>;
+  readonly close: () => void;
+};
+
+const build = "0.1.0";
+
+/** Resolves when the last-good snapshot, if there is one, is in force. */
+export async function startControl(parts: ControlParts): Promise<Control> {
+  const { settings, engine, server, clock, metrics } = parts;
+  const keeper = new PolicyKeeper({
+    ...settings,
+    engine,
+    server,
+    clock,
+    metrics,
+    logger: parts.logger,
+  });
+  const link = createLink(parts, keeper);
+  if (server.peerApp !== undefined) {
+    serveSnapshot(server.peerApp, settings.region, () => link.status().held);
+  }
+  const kept = await keeper.readLastGood();
+  if (kept !== undefined) link.offer(kept, "disk");
+
+  const stopping = new AbortController();
+  return {
+    status: () => link.status(),
+    readiness: () => readiness(link, parts.isStopping()),
+    readings: () => ({
+      report: engine.report(clock.now()),
+      status: link.status(),
+      controls: new Map(settings.controls.map((each) => [each, each === link.address()])),
+      isReady: readiness(link, parts.isStopping()).isReady,
+    }),
+    connect: async () => {
+      seek(parts, link, stopping.signal);
+      await link.start();
+    },
+    close: () => {
+      stopping.abort();
+      link.close();
+    },
+  };
+}
+
+function createLink(parts: ControlParts, keeper: PolicyKeeper): ControlLink {
+  const { clock, engine, isStopping, logger, metrics, random, settings, tls } = parts;
+  const { id, region } = settings;
+  return createControlLink({
+    node: create(NodeSchema, { id, region, build }),
+    controls: settings.controls,
+    tls,
+    clock,
+    random: random.fork("control"),
+    logger,
+    activate: (snapshot, source) => keeper.activate(snapshot, source),
+    observe: (frame) => {
+      engine.apply({ kind: "state", frame }, clock.now());
+      parts.observe(frame);
+    },
+    report: () => ({ engine: engine.report(clock.now()), draining: isStopping() }),
+    refused: () => metrics.snapshotRefused(),
+  });
+}
+
+/** Siblings are asked in the background; it ends when something is in force, from wherever. */
+function seek(parts: ControlParts, link: ControlLink, signal: AbortSignal): void {
+  const { logger, random, settings, tls } = parts;
+  seekSnapshot({
+    siblings: settings.siblings,
+    region: settings.region,
+    tls,
+    random: random.fork("siblings"),
+    signal,
+    isServed: () => link.status().held !== undefined,
+    take: (snapshot) => link.offer(snapshot, "sibling"),
+    failed: (sibling, reason) => logger.info({ sibling, reason }, "sibling gave no snapshot"),
+  }).catch((cause: unknown) => logger.warn({ cause: String(cause) }, "asking siblings failed"));
+}
+
+function readiness(link: ControlLink, isStopping: boolean) {
+  if (isStopping) return { isReady: false, reason: "stopping" };
+  if (link.status().held === undefined) return { isReady: false, reason: "no policy yet" };
+  return { isReady: true, reason: "ready" };
+}

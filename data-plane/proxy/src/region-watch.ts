@@ -1,0 +1,74 @@
+// Keeps the verdict on the own region up to date, once a second and whenever somebody asks.
+
+import type { Engine } from "@meridian/data-core/engine";
+import type { SyncStatus } from "@meridian/data-core/sync";
+import type { Clock } from "@meridian/proto/base";
+import type { StateFrame } from "@meridian/proto/gen/sync_pb";
+import { formatVersion } from "@meridian/proto/snapshot";
+import type { RegionReading } from "./ops-server.ts";
+import {
+  initialVerdict,
+  isOpenToClients,
+  judgeRegion,
+  type RegionEvidence,
+  type RegionVerdict,
+} from "./region-verdict.ts";
+
+export type RegionWatchOptions = {
+  readonly region: string;
+  readonly clock: Clock;
+  readonly engine: Engine;
+  readonly status: () => SyncStatus;
+  readonly isStopping: () => boolean;
+};
+
+const everyMs = 1_000;
+
+export class RegionWatch {
+  readonly #options: RegionWatchOptions;
+  readonly #timer: NodeJS.Timeout;
+  #verdict: RegionVerdict;
+  #isDrained = false;
+
+  constructor(options: RegionWatchOptions) {
+    this.#options = options;
+    this.#verdict = initialVerdict(options.clock.now());
+    this.#timer = setInterval(() => this.read(), everyMs).unref();
+  }
+
+  /** An order to leave the region stays in force when no more frames come. */
+  observe(frame: StateFrame): void {
+    const own = frame.regions.find((each) => each.name === this.#options.region);
+    this.#isDrained = own?.draining ?? false;
+    this.read();
+  }
+
+  read(): RegionReading {
+    const { clock, engine, region, status, isStopping } = this.#options;
+    const now = clock.now();
+    const report = engine.report(now);
+    const { held, stateAge } = status();
+    const evidence: RegionEvidence = {
+      isDrained: this.#isDrained,
+      isStopping: isStopping(),
+      hasSnapshot: held !== undefined,
+      available: report.backends.filter((each) => each.available).length,
+      backends: report.backends.length,
+    };
+    this.#verdict = judgeRegion(this.#verdict, evidence, now);
+    const peers = report.peers.filter((each) => each.available).length;
+    return {
+      region,
+      verdict: this.#verdict,
+      isOpen: isOpenToClients(this.#verdict, evidence, peers),
+      since: new Date(clock.wall() - (now - this.#verdict.since)).toISOString(),
+      revision: formatVersion(held?.version),
+      isStale: stateAge.kind === "stale" || stateAge.kind === "none",
+      live: report.liveRequests,
+    };
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+}
