@@ -1,36 +1,8 @@
 import type { ServerResponse } from "node:http";
-import { afterEach, expect, test, vi } from "vitest";
-import {
-  ask,
-  type Bed,
-  type FakeUpstream,
-  oneRegion,
-  type PolicyDocument,
-  type Script,
-  startBed,
-  startUpstream,
-} from "./test-bed.ts";
+import { expect, test, vi } from "vitest";
+import { ask, oneRegion, type Script, useBeds } from "./test-bed.ts";
 
-const cleanups: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
-async function upstream(script: Script): Promise<FakeUpstream> {
-  const started = await startUpstream(script);
-  cleanups.push(started.close);
-  return started;
-}
-
-async function bed(document?: PolicyDocument, bodyBytesMax?: number): Promise<Bed> {
-  const started = await startBed({
-    region: "eu",
-    ...(document === undefined ? {} : { document }),
-    ...(bodyBytesMax === undefined ? {} : { bodyBytesMax }),
-  });
-  cleanups.push(started.close);
-  return started;
-}
+const { upstream, bed } = useBeds();
 
 const chat = { model: "m", messages: [{ role: "user", content: "hi" }] };
 const streamed = { ...chat, stream: true };
@@ -70,7 +42,7 @@ const answerStream: Script = (_, response) => {
 
 test("an answer passes through with the client's name of the model and nothing else changed", async () => {
   const backend = await upstream(answerWhole);
-  const { url, finished } = await bed(oneRegion([backend]));
+  const { url, finished } = await bed({ document: oneRegion([backend]) });
   const body = '{"model": "default","seed":9007199254740993,"messages":[],"x":1.0}';
   const reply = await ask(`${url}/v1/chat/completions?api-version=1`, {
     body,
@@ -97,7 +69,7 @@ test("an answer passes through with the client's name of the model and nothing e
 });
 
 test("a stream passes through event by event under the client's name of the model", async () => {
-  const { url, finished } = await bed(oneRegion([await upstream(answerStream)]));
+  const { url, finished } = await bed({ document: oneRegion([await upstream(answerStream)]) });
   const reply = await ask(`${url}/chat/completions/`, { body: streamed });
   expect(reply).toMatchObject({ status: 200, clean: true, body: shown });
   expect(reply.headers["content-type"]).toBe("text/event-stream; charset=utf-8");
@@ -142,7 +114,7 @@ test.each(Object.entries(before))(
   "%s before the first token moves the request to another backend",
   async (_, script) => {
     const backends = [await upstream(script), await upstream(answerStream)];
-    const { url, finished } = await bed(oneRegion(backends));
+    const { url, finished } = await bed({ document: oneRegion(backends) });
     // Two random choices: until the bad one was asked first, the request is repeated.
     await vi.waitUntil(async () => {
       const reply = await ask(`${url}/v1/chat/completions`, { body: streamed });
@@ -190,7 +162,7 @@ test.each(Object.entries(after))(
   async (_, script) => {
     const timeouts = { betweenTokensMs: 100 };
     const backends = [await upstream(script)];
-    const { url, finished } = await bed(oneRegion(backends, { timeouts }));
+    const { url, finished } = await bed({ document: oneRegion(backends, { timeouts }) });
     const reply = await ask(`${url}/v1/chat/completions`, { body: streamed });
     expect(reply.status).toBe(200);
     expect(reply.clean).toBe(false);
@@ -208,7 +180,7 @@ test("a whole answer that was cut is tried elsewhere", async () => {
     response.write('{"choices":[', () => response.destroy());
   };
   const backends = [await upstream(cut), await upstream(answerWhole)];
-  const { url } = await bed(oneRegion(backends));
+  const { url } = await bed({ document: oneRegion(backends) });
   await vi.waitUntil(async () => {
     const reply = await ask(`${url}/v1/chat/completions`, { body: chat });
     expect(reply).toMatchObject({ status: 200, clean: true });
@@ -223,7 +195,7 @@ test("an answer too large to be held passes through, and when it is cut it is cu
     response.writeHead(200, { "content-type": "application/json" });
     response.end(body);
   });
-  const { url } = await bed(oneRegion([backend]));
+  const { url } = await bed({ document: oneRegion([backend]) });
   const reply = await ask(`${url}/v1/chat/completions`, { body: chat });
   expect(reply).toMatchObject({ status: 200, clean: true });
   expect(reply.body === body).toBe(true);
@@ -240,7 +212,7 @@ test("what the upstream finds wrong with the request is passed on in its own wor
   const backend = await upstream((_, response) => {
     response.writeHead(400, { "content-type": "application/json" }).end(refusal);
   });
-  const { url } = await bed(oneRegion([backend, await upstream(answerWhole)]));
+  const { url } = await bed({ document: oneRegion([backend, await upstream(answerWhole)]) });
   await vi.waitUntil(async () => {
     const reply = await ask(`${url}/v1/chat/completions`, { body: chat });
     if (reply.status === 200) return false;
@@ -255,7 +227,7 @@ test("a client that leaves takes its upstream request with it", async () => {
     openStream(response);
     response.write(role + one);
   });
-  const { url, finished } = await bed(oneRegion([backend]));
+  const { url, finished } = await bed({ document: oneRegion([backend]) });
   await ask(`${url}/v1/chat/completions`, {
     body: streamed,
     onData: (_, request) => request.destroy(),
@@ -274,7 +246,7 @@ test.each([
     const backend = await upstream(() => {
       // Never answers.
     });
-    const { url, finished } = await bed(oneRegion([backend]));
+    const { url, finished } = await bed({ document: oneRegion([backend]) });
     const reply = ask(`${url}/v1/chat/completions`, {
       body,
       onSent: (request) => {

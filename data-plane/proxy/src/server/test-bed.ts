@@ -6,6 +6,7 @@ import type { AddressInfo } from "node:net";
 import { createEngine, type Engine } from "@meridian/data-core/engine";
 import { seededRandom } from "@meridian/proto/base";
 import { fixtureSnapshot } from "@meridian/proto/fixture";
+import { afterEach } from "vitest";
 import { createDataServer, type DataServer, type FinishedExchange, type PeerTls } from "./index.ts";
 
 /** What a scripted model server does with one request. */
@@ -27,7 +28,7 @@ export type FakeUpstream = {
   readonly close: () => Promise<void>;
 };
 
-export async function startUpstream(script: Script): Promise<FakeUpstream> {
+async function startUpstream(script: Script): Promise<FakeUpstream> {
   const seen: SeenRequest[] = [];
   const server = http.createServer((request, response) => {
     readAll(request).then((body) => {
@@ -52,6 +53,31 @@ export async function startUpstream(script: Script): Promise<FakeUpstream> {
   return upstream;
 }
 
+/** Starters whose servers end with the test that started them. Call it once in a test file. */
+export function useBeds(): {
+  readonly upstream: (script: Script) => Promise<FakeUpstream>;
+  readonly bed: (options: BedOptions) => Promise<Bed>;
+  readonly atEnd: (cleanup: () => Promise<void> | void) => void;
+} {
+  const cleanups: (() => Promise<void> | void)[] = [];
+  afterEach(async () => {
+    for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+  });
+  return {
+    upstream: async (script) => {
+      const started = await startUpstream(script);
+      cleanups.push(started.close);
+      return started;
+    },
+    bed: async (options) => {
+      const started = await startBed(options);
+      cleanups.push(started.close);
+      return started;
+    },
+    atEnd: (cleanup) => void cleanups.push(cleanup),
+  };
+}
+
 export type Bed = {
   readonly url: string;
   readonly peerPort: number;
@@ -61,30 +87,34 @@ export type Bed = {
   readonly close: () => Promise<void>;
 };
 
-/** A data server of one region, with a policy document in force; without one it has none. */
-export async function startBed(options: {
-  readonly region: string;
+export type BedOptions = {
+  /** Default `eu`. */
+  readonly region?: string;
+  /** The policy in force; without one the server has none. */
   readonly document?: PolicyDocument;
   readonly peerTls?: PeerTls;
   readonly bodyBytesMax?: number;
-}): Promise<Bed> {
+};
+
+async function startBed(options: BedOptions): Promise<Bed> {
+  const { region = "eu" } = options;
   const random = seededRandom("bed");
-  const engine = createEngine({ region: options.region, random });
+  const engine = createEngine({ region: region, random });
   const finished: FinishedExchange[] = [];
   const server = createDataServer({
     engine,
     random,
     clock: { now: () => performance.now(), wall: () => Date.now() },
     settings: {
-      region: options.region,
-      id: `proxy-${options.region}`,
+      region: region,
+      id: `proxy-${region}`,
       bodyBytesMax: options.bodyBytesMax ?? 1_048_576,
     },
     peerTls: options.peerTls,
     logger: { debug: ignore, info: ignore, warn: ignore, error: ignore },
     metrics: { finished: (exchange) => finished.push(exchange) },
   });
-  if (options.document !== undefined) applyPolicy(engine, server, options.region, options.document);
+  if (options.document !== undefined) applyPolicy(engine, server, region, options.document);
   await server.clientApp.listen({ host: "127.0.0.1", port: 0 });
   await server.peerApp?.listen({ host: "127.0.0.1", port: 0 });
   return {
@@ -97,7 +127,7 @@ export async function startBed(options: {
   };
 }
 
-export type PolicyDocument = Parameters<typeof fixtureSnapshot>[1];
+export type PolicyDocument = { readonly [name: string]: JsonLike };
 
 export function applyPolicy(
   engine: Engine,
@@ -117,15 +147,18 @@ export function oneRegion(
 ): PolicyDocument {
   return {
     regions: [{ name: "eu" }],
-    backends: backends.map((each, place) => ({
-      name: `b${place}`,
-      region: "eu",
-      url: each.url,
-      serves: [{ model: "m", as: "upstream/m" }],
-    })),
+    backends: backends.map((each, place) => backendOf(each, { name: `b${place}`, region: "eu" })),
     models: [{ name: "m", aliases: ["default"] }],
     routes: [{ name: "all", match: { models: ["*"] }, ...route }],
   };
+}
+
+/** A backend that serves model `m` under the name `upstream/m`. */
+export function backendOf(
+  upstream: FakeUpstream,
+  place: { readonly name: string; readonly region: string },
+): JsonLike {
+  return { ...place, url: upstream.url, serves: [{ model: "m", as: "upstream/m" }] };
 }
 
 export type JsonLike = string | number | boolean | JsonLike[] | { [name: string]: JsonLike };
