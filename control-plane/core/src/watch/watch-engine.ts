@@ -43,7 +43,12 @@ type Stream = {
   overdue: { readonly revision: Revision; readonly until: Instant } | undefined;
 };
 
-type Probe = { readonly id: number; readonly until: Instant };
+type Probe = {
+  readonly id: number;
+  readonly until: Instant;
+  /** Told before the read was sent: a read that does not see it is of a store that went back. */
+  readonly told: Revision;
+};
 
 export class WatchEngine {
   readonly #timings: WatchTimings;
@@ -120,7 +125,7 @@ export class WatchEngine {
         return;
       case "probed":
         if (stream !== undefined && this.#probe?.id === input.probe) {
-          this.#takeProbe(stream, input.result, now);
+          this.#takeProbe(stream, this.#probe, input.result, now);
         }
         return;
       case "tick":
@@ -196,19 +201,20 @@ export class WatchEngine {
 
   #ask(stream: Stream, now: Instant): void {
     const { probeMs } = this.#timings;
-    this.#probe = { id: this.#ids++, until: now + probeMs };
+    this.#probe = { id: this.#ids++, until: now + probeMs, told: this.#next - 1 };
     const { endpoint } = stream;
     this.#commands.push({ kind: "probe", probe: this.#probe.id, endpoint, deadlineMs: probeMs });
   }
 
-  #takeProbe(stream: Stream, result: ProbeResult, now: Instant): void {
+  #takeProbe(stream: Stream, probe: Probe, result: ProbeResult, now: Instant): void {
     this.#probe = undefined;
     if (result.kind === "failed") {
       this.#enter("stale", result.message);
       this.#fail(stream, `its member has no quorum: ${result.message}`, now);
       return;
     }
-    if (result.revision < this.#next - 1) {
+    // Not this.#next: events may have overtaken the answer.
+    if (result.revision < probe.told) {
       // Restored from a backup: what we hold is of a future that never was.
       this.#endCompacted(result.revision + 1);
       return;
@@ -238,7 +244,8 @@ export class WatchEngine {
       if (now >= stream.createBy) this.#fail(stream, "the watch was not created in time", now);
     } else if (this.#probe !== undefined) {
       if (now >= this.#probe.until) {
-        this.#takeProbe(stream, { kind: "failed", message: "no answer in time" }, now);
+        const late = { kind: "failed", message: "no answer in time" } as const;
+        this.#takeProbe(stream, this.#probe, late, now);
       }
     } else if (stream.overdue !== undefined) {
       if (now >= stream.overdue.until)

@@ -138,6 +138,15 @@ describe("resuming", () => {
   });
 });
 
+test("a read that newer events overtook is no sign of a store that went back", () => {
+  const bench = new Bench(10);
+  bench.respond({ created: true });
+  bench.respond({ revision: 60, events: [put(59), put(60)] });
+  bench.answer({ kind: "answered", revision: 58, newest: 58 });
+  expect(bench.engine.ended).toBe(false);
+  expect(bench.engine.state).toBe("live");
+});
+
 describe("members", () => {
   test("without a leader the next member is used, and the nearest again after its rest", () => {
     const bench = new Bench();

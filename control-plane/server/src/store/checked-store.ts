@@ -30,7 +30,7 @@ class CheckedStore implements Store {
     this.#store = store;
   }
 
-  async get(key: string): Outcome<Entry | undefined> {
+  readonly get = async (key: string): Outcome<Entry | undefined> => {
     this.#checkOpen("get");
     const entry = checkAnswer(await this.#store.get(key));
     if (entry.kind === "ok" && entry.value !== undefined) {
@@ -38,16 +38,16 @@ class CheckedStore implements Store {
       checkEntry(entry.value);
     }
     return entry;
-  }
+  };
 
-  async list(prefix: string): Outcome<Listing> {
+  readonly list = async (prefix: string): Outcome<Listing> => {
     this.#checkOpen("list");
     const listing = checkAnswer(await this.#store.list(prefix));
     if (listing.kind === "ok") checkListing(listing.value, prefix);
     return listing;
-  }
+  };
 
-  async commit(commit: Commit): Outcome<Revision> {
+  readonly commit = async (commit: Commit): Outcome<Revision> => {
     this.#checkOpen("commit");
     for (const operation of commit.operations) {
       if (operation.kind === "delete" || operation.lease === undefined) continue;
@@ -57,9 +57,9 @@ class CheckedStore implements Store {
     const done = checkAnswer(await this.#store.commit(commit));
     assert(JSON.stringify(commit) === before, "a commit was changed while it was under way");
     return done;
-  }
+  };
 
-  watch(options: WatchOptions): void {
+  readonly watch = (options: WatchOptions): void => {
     this.#checkOpen("watch");
     const { prefix, from, signal } = options;
     assert(Number.isSafeInteger(from) && from >= 1, `a watch from revision ${from}`);
@@ -71,25 +71,25 @@ class CheckedStore implements Store {
       check.after();
     };
     this.#store.watch({ ...options, notify });
-  }
+  };
 
-  async grantLease(ttlMs: number): Outcome<Lease> {
+  readonly grantLease = async (ttlMs: number): Outcome<Lease> => {
     this.#checkOpen("grantLease");
     const lease = checkAnswer(await this.#store.grantLease(ttlMs));
     if (lease.kind === "ok") this.#leases.add(lease.value.id);
     return lease;
-  }
+  };
 
-  async compact(before: Revision): Outcome<void> {
+  readonly compact = async (before: Revision): Outcome<void> => {
     this.#checkOpen("compact");
     return checkAnswer(await this.#store.compact(before));
-  }
+  };
 
-  async close(): Promise<void> {
+  readonly close = async (): Promise<void> => {
     this.#checkOpen("close");
     this.#closed = true;
     await this.#store.close();
-  }
+  };
 
   #checkOpen(what: string): void {
     assert(!this.#closed, `${what} on a store that was closed`);

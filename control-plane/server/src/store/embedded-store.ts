@@ -85,15 +85,15 @@ class EmbeddedStore implements Store {
     this.#deleteKeys(database.keysOfLeases());
   }
 
-  async get(key: string): Outcome<Entry | undefined> {
+  readonly get = async (key: string): Outcome<Entry | undefined> => {
     return this.#attempt(checkKey(key), () => ok(this.#database.get(key)));
-  }
+  };
 
-  async list(prefix: string): Outcome<Listing> {
+  readonly list = async (prefix: string): Outcome<Listing> => {
     return this.#attempt(checkPrefix(prefix), () => ok(this.#database.list(prefix)));
-  }
+  };
 
-  async commit(commit: Commit): Outcome<Revision> {
+  readonly commit = async (commit: Commit): Outcome<Revision> => {
     const checked = checkCommit(commit);
     return this.#attempt(checked.kind === "err" ? checked.error : undefined, () => {
       const refusal = this.#refuse(commit);
@@ -102,33 +102,33 @@ class EmbeddedStore implements Store {
       this.#afterWrite();
       return ok(revision);
     });
-  }
+  };
 
-  watch(options: WatchOptions): void {
+  readonly watch = (options: WatchOptions): void => {
     if (this.#closed || options.signal.aborted) return;
     const watch = new EmbeddedWatch(this.#database, options, () => this.#watches.delete(watch));
     this.#watches.add(watch);
     watch.wake();
-  }
+  };
 
-  async grantLease(ttlMs: number): Outcome<Lease> {
+  readonly grantLease = async (ttlMs: number): Outcome<Lease> => {
     return this.#attempt(checkTtl(ttlMs), () => ok(this.#leases.grant(ttlMs)));
-  }
+  };
 
-  async compact(before: Revision): Outcome<void> {
+  readonly compact = async (before: Revision): Outcome<void> => {
     return this.#attempt(checkRevision(before) ?? this.#refuseFuture(before), () => {
       this.#database.compact(before);
       return ok(undefined);
     });
-  }
+  };
 
-  async close(): Promise<void> {
+  readonly close = async (): Promise<void> => {
     if (this.#closed) return;
     this.#leases.close();
     this.#closed = true;
     for (const watch of this.#watches) watch.end();
     this.#database.close();
-  }
+  };
 
   /** Does the work unless the request is bad or the store closed. A broken disk is `unavailable`. */
   #attempt<T>(

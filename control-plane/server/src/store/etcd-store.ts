@@ -79,7 +79,7 @@ class EtcdStore implements Store {
     void checkServers(this.#members, warn);
   }
 
-  async get(key: string): Outcome<Entry | undefined> {
+  readonly get = async (key: string): Outcome<Entry | undefined> => {
     const refusal = checkKey(key) ?? this.#refuseClosed();
     if (refusal !== undefined) return err(refusal);
     const request = create(RangeRequestSchema, { key: keyBytes(key) });
@@ -89,9 +89,9 @@ class EtcdStore implements Store {
     if (answer.kind === "err") return answer;
     const kv = answer.value.kvs[0];
     return ok(kv === undefined ? undefined : entryOf(kv));
-  }
+  };
 
-  async list(prefix: string): Outcome<Listing> {
+  readonly list = async (prefix: string): Outcome<Listing> => {
     const refusal = checkPrefix(prefix) ?? this.#refuseClosed();
     if (refusal !== undefined) return err(refusal);
     for (let attempt = 1; ; attempt++) {
@@ -101,9 +101,9 @@ class EtcdStore implements Store {
       const { message } = listing.error;
       if (attempt === listAttempts) return err({ kind: "unavailable", message });
     }
-  }
+  };
 
-  async commit(commit: Commit): Outcome<Revision> {
+  readonly commit = async (commit: Commit): Outcome<Revision> => {
     const checked = checkCommit(commit);
     const refusal = checked.kind === "err" ? checked.error : this.#refuseCommit(commit);
     if (refusal !== undefined) return err(refusal);
@@ -117,9 +117,9 @@ class EtcdStore implements Store {
       return err({ kind: "conflict", message: `a key is not at the revision expected: ${keys}` });
     }
     return ok(Number(answer.value.header?.revision ?? 0n));
-  }
+  };
 
-  watch(options: WatchOptions): void {
+  readonly watch = (options: WatchOptions): void => {
     if (this.#closed || options.signal.aborted) return;
     const { random, onWatchState } = this.#options;
     const watch = new EtcdWatch({
@@ -131,9 +131,9 @@ class EtcdStore implements Store {
     });
     this.#watches.add(watch);
     watch.start();
-  }
+  };
 
-  async grantLease(ttlMs: number): Outcome<Lease> {
+  readonly grantLease = async (ttlMs: number): Outcome<Lease> => {
     const refusal = checkTtl(ttlMs) ?? this.#refuseClosed();
     if (refusal !== undefined) return err(refusal);
     const request = create(LeaseGrantRequestSchema, { TTL: BigInt(Math.ceil(ttlMs / 1_000)) });
@@ -159,9 +159,9 @@ class EtcdStore implements Store {
     this.#leases.add(lease);
     if (this.#closed) await lease.release();
     return ok(lease);
-  }
+  };
 
-  async compact(before: Revision): Outcome<void> {
+  readonly compact = async (before: Revision): Outcome<void> => {
     const refusal = checkRevision(before) ?? this.#refuseClosed();
     if (refusal !== undefined) return err(refusal);
     // etcd keeps the revision that it compacts to, but for deletions, which it forgets: one less keeps `before` whole.
@@ -172,15 +172,15 @@ class EtcdStore implements Store {
     });
     if (answer.kind === "ok" || answer.error.kind === "compacted") return ok(undefined);
     return answer;
-  }
+  };
 
-  async close(): Promise<void> {
+  readonly close = async (): Promise<void> => {
     if (this.#closed) return;
     this.#closed = true;
     for (const watch of this.#watches) watch.end();
     await Promise.all([...this.#leases].map((lease) => lease.release()));
     this.#members.close();
-  }
+  };
 
   /** Every page through a quorum, at the first one's revision, so that they are of one moment whoever answers. */
   async #listOnce(prefix: string): Outcome<Listing> {

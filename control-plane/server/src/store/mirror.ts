@@ -47,9 +47,10 @@ export function openMirror(options: MirrorOptions): StoreMirror {
 }
 
 class RunningMirror implements StoreMirror {
+  readonly #mirror = new Mirror();
+  readonly entries: ReadonlyMap<string, Entry> = this.#mirror.entries;
   readonly ready: Promise<void>;
   readonly #options: MirrorOptions;
-  readonly #mirror = new Mirror();
   readonly #settled = Promise.withResolvers<void>();
   #state: MirrorState = "stale";
   #watch = new AbortController();
@@ -64,26 +65,22 @@ class RunningMirror implements StoreMirror {
     void this.#relist();
   }
 
-  get entries(): ReadonlyMap<string, Entry> {
-    return this.#mirror.entries;
-  }
-
-  revision(): Revision {
+  readonly revision = (): Revision => {
     return this.#mirror.revision;
-  }
+  };
 
-  state(): MirrorState {
+  readonly state = (): MirrorState => {
     return this.#state;
-  }
+  };
 
-  close(): void {
+  readonly close = (): void => {
     if (this.#closed) return;
     this.#closed = true;
     this.#watch.abort();
     clearTimeout(this.#retry);
     clearTimeout(this.#grace);
     this.#settled.resolve();
-  }
+  };
 
   async #relist(): Promise<void> {
     const { store, prefix, random } = this.#options;

@@ -71,6 +71,7 @@ export type Lease = {
   readonly release: () => Promise<void>;
 };
 
+/** Its functions need no `this`: a store may be taken apart and put together anew, as tests do. */
 export type Store = {
   /** The key's newest entry, undefined when it does not exist. Linearizable. */
   readonly get: (key: string) => Outcome<Entry | undefined>;

@@ -41,10 +41,11 @@ export type Called<T> = Promise<Result<T, CallError>>;
 export type EtcdTls = { readonly ca: Buffer; readonly cert: Buffer; readonly key: Buffer };
 
 const options: ChannelOptions = {
-  // etcd answers pings closer than 5 s with GOAWAY.
+  // etcd answers pings closer than 5 s with GOAWAY, and so it does to any ping while no call is open: an idle
+  // connection is not probed, and a call on a dead one ends by its deadline.
   "grpc.keepalive_time_ms": 10_000,
   "grpc.keepalive_timeout_ms": 3_000,
-  "grpc.keepalive_permit_without_calls": 1,
+  "grpc.keepalive_permit_without_calls": 0,
   "grpc.initial_reconnect_backoff_ms": 100,
   "grpc.max_reconnect_backoff_ms": 3_000,
   // Whether a call may be sent twice is ours to know.
