@@ -1,0 +1,106 @@
+import { samplePolicy } from "@meridian/proto/policy-sample";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { drainsAt } from "../drain/index.ts";
+import { digestDueAt, digestRegion, parseDigest, type RegionDigest } from "./digest.ts";
+import { createProxies } from "./proxies.ts";
+
+const policy = samplePolicy();
+const nothingDrained = drainsAt([], 0);
+const report = (ejected: readonly string[]) => ({
+  backends: ejected.map((name) => ({ name, succeeded: 0, failed: 1, inFlight: 0, ejected: true })),
+  stateAgeMs: 0,
+  liveRequests: 0,
+  draining: false,
+  applied: { $typeName: "meridian.v1.Version", epoch: 1n, sequence: 1n } as const,
+});
+
+function digestOf(region: string, ejected: readonly string[], drains = nothingDrained) {
+  const proxies = createProxies();
+  proxies.report({ id: "p", region, build: "" }, report(ejected), 0);
+  return digestRegion(region, { policy, proxies, drains }, 0);
+}
+
+test("a digest counts ready proxies, and per model the backends that requests may go to", () => {
+  expect(digestOf("us-east", [])).toEqual({
+    region: "us-east",
+    proxies: 1,
+    pools: [
+      { model: "llama-70b", backends: 1, available: 1 },
+      { model: "llama-8b", backends: 1, available: 1 },
+    ],
+  });
+});
+
+test("ejected and drained backends are not available; of weight 0 not even counted", () => {
+  expect(digestOf("us-east", ["us-a"]).pools.map((each) => each.available)).toEqual([0, 0]);
+  const target = { kind: "backend", name: "eu-a" } as const;
+  const drains = drainsAt([{ target, untilMs: 9, reason: "", author: "" }], 0);
+  expect(digestOf("eu-west", [], drains).pools).toEqual([
+    { model: "llama-70b", backends: 1, available: 0 },
+    { model: "llama-8b", backends: 1, available: 0 },
+  ]);
+});
+
+test("a control plane that has heard of no proxy does not call its region's backends gone", () => {
+  const silent = { policy, proxies: createProxies(), drains: nothingDrained };
+  const digest = digestRegion("us-east", silent, 0);
+  expect(digest.proxies).toBe(0);
+  expect(digest.pools.map((each) => each.available)).toEqual([1, 1]);
+});
+
+test("a large fleet's count is rounded, so that one proxy more is no news", () => {
+  const proxies = createProxies();
+  for (let at = 0; at < 123; at++) {
+    proxies.report({ id: `p${at}`, region: "us-east", build: "" }, report([]), 0);
+  }
+  expect(digestRegion("us-east", { policy, proxies, drains: nothingDrained }, 0).proxies).toBe(120);
+});
+
+test("a digest is written at once, on change after a second, and unchanged after ten", () => {
+  const digest = digestOf("us-east", []);
+  expect(digestDueAt(undefined, digest)).toBe(Number.NEGATIVE_INFINITY);
+  expect(digestDueAt({ digest, at: 100 }, digestOf("us-east", []))).toBe(10_100);
+  expect(digestDueAt({ digest, at: 100 }, digestOf("us-east", ["us-a"]))).toBe(1_100);
+});
+
+test("a digest is read back as it was written", () => {
+  const counts = fc.nat(1_000);
+  const pools = fc.array(
+    fc.record({ model: fc.string(), backends: counts, available: counts }).map((pool) => ({
+      ...pool,
+      available: Math.min(pool.available, pool.backends),
+    })),
+  );
+  fc.assert(
+    fc.property(counts, pools, (proxies, list) => {
+      const digest: RegionDigest = { region: "eu", proxies, pools: list };
+      const value: unknown = JSON.parse(JSON.stringify(digest));
+      expect(parseDigest("eu", value)).toEqual({ kind: "ok", value: digest });
+    }),
+  );
+});
+
+test.each([
+  [null],
+  [[]],
+  ["text"],
+  [{}],
+  [{ proxies: 1 }],
+  [{ proxies: -1, pools: [] }],
+  [{ proxies: 1.5, pools: [] }],
+  [{ proxies: 1, pools: [{}] }],
+  [{ proxies: 1, pools: [null] }],
+  [{ proxies: 1, pools: [{ model: "m", backends: "1", available: 1 }] }],
+  [{ proxies: 1, pools: new Array(2_001).fill({ model: "m", backends: 1, available: 1 }) }],
+])("the value %j is no digest", (value) => {
+  expect(parseDigest("eu", value).kind).toBe("err");
+});
+
+test("the region of a digest is that of its key, and it never has more available than there are", () => {
+  const value = { region: "us", proxies: 1, pools: [{ model: "m", backends: 1, available: 7 }] };
+  expect(parseDigest("eu", value)).toEqual({
+    kind: "ok",
+    value: { region: "eu", proxies: 1, pools: [{ model: "m", backends: 1, available: 1 }] },
+  });
+});

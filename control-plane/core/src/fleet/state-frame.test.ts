@@ -1,0 +1,83 @@
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { VersionSchema } from "@meridian/proto/gen/snapshot_pb";
+import { StateFrameSchema } from "@meridian/proto/gen/sync_pb";
+import { samplePolicy } from "@meridian/proto/policy-sample";
+import { expect, test } from "vitest";
+import { type DrainOrder, drainsAt } from "../drain/index.ts";
+import { createRegionSigns } from "./region-signs.ts";
+import { makeStateFrame, type StateSource } from "./state-frame.ts";
+
+const wall = 1_700_000_000_000;
+const drain = (kind: "region" | "backend", name: string, leftMs: number): DrainOrder => ({
+  target: { kind, name },
+  untilMs: wall + leftMs,
+  reason: "",
+  author: "",
+});
+const pool = (model: string, available: number, backends = 2) => ({ model, backends, available });
+
+function source(more: Partial<StateSource> = {}): StateSource {
+  return {
+    policy: samplePolicy(),
+    version: create(VersionSchema, { epoch: 1n, sequence: 42n }),
+    signs: createRegionSigns(),
+    drains: drainsAt([], wall),
+    storeReachable: true,
+    ...more,
+  };
+}
+const view = { region: "eu-west", sequence: 9n, now: 5_000, wall };
+
+test("a frame says something of every region, even before anything was heard of it", () => {
+  const frame = makeStateFrame(source(), view);
+  expect(frame).toMatchObject({
+    sequence: 9n,
+    policy: { epoch: 1n, sequence: 42n },
+    storeReachable: true,
+    backends: [],
+  });
+  expect(frame.regions).toMatchObject([
+    {
+      name: "us-east",
+      draining: false,
+      ageMs: 4_294_967_295,
+      pools: [pool("llama-70b", 1, 1), pool("llama-8b", 1, 1)],
+    },
+    { name: "eu-west", pools: [pool("llama-70b", 1, 1), pool("llama-8b", 1, 1)] },
+  ]);
+});
+
+test("what a digest says goes into the frame, with its age; models that the policy has no longer don't", () => {
+  const signs = createRegionSigns();
+  signs.see("us-east", 4_000);
+  const pools = [pool("llama-70b", 0), pool("gone", 2)];
+  signs.setDigest({ region: "us-east", proxies: 3, pools });
+  const [usEast] = makeStateFrame(source({ signs }), view).regions;
+  expect(usEast).toMatchObject({
+    ageMs: 1_000,
+    pools: [pool("llama-70b", 0), pool("llama-8b", 1, 1)],
+  });
+});
+
+test("drains are told with what is left of them; of backends only the own region's", () => {
+  const drains = drainsAt(
+    [
+      drain("region", "us-east", 5_000),
+      drain("backend", "us-a", 5_000),
+      drain("backend", "eu-a", 700),
+    ],
+    wall,
+  );
+  const frame = makeStateFrame(source({ drains }), view);
+  expect(frame.regions.map((each) => [each.draining, each.drainLeftMs])).toEqual([
+    [true, 5_000],
+    [false, 0],
+  ]);
+  expect(frame.backends).toMatchObject([{ name: "eu-a", draining: true, drainLeftMs: 700 }]);
+});
+
+test("a frame survives its encoding", () => {
+  const drains = drainsAt([drain("region", "us-east", 5_000)], wall);
+  const frame = makeStateFrame(source({ drains, storeReachable: false }), view);
+  expect(fromBinary(StateFrameSchema, toBinary(StateFrameSchema, frame))).toEqual(frame);
+});
