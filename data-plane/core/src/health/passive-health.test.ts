@@ -1,0 +1,167 @@
+import { seededRandom } from "@meridian/proto/base";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import type { Evidence } from "./health.ts";
+import { ejection, PassiveHealth } from "./passive-health.ts";
+
+function health(
+  pools: readonly (readonly number[])[] = [[0, 1, 2, 3]],
+  elsewhere = false,
+): PassiveHealth {
+  const made = new PassiveHealth(seededRandom("health"));
+  made.arrange(pools.map((slots) => ({ slots, elsewhere })));
+  return made;
+}
+
+/** One call from start to end. */
+function call(
+  made: PassiveHealth,
+  slot: number,
+  evidence: Evidence,
+  now: number,
+): string | undefined {
+  made.started(slot, now);
+  return made.ended({ slot, evidence, startedAt: now }, now)?.kind;
+}
+
+function fail(made: PassiveHealth, slot: number, times: number, now: number): readonly unknown[] {
+  return Array.from({ length: times }, (_, each) =>
+    call(made, slot, "connect-failure", now + each * 1_000),
+  );
+}
+
+test("five connect failures in a row eject", () => {
+  const made = health();
+  expect(fail(made, 0, 5, 0)).toEqual([undefined, undefined, undefined, undefined, "ejected"]);
+  expect(made.share(0, 4_001)).toBe(0);
+  expect(made.share(1, 4_001)).toBe(1);
+});
+
+test("a success in between starts the count anew", () => {
+  const made = health();
+  fail(made, 0, 4, 0);
+  call(made, 0, "success", 4_000);
+  expect(fail(made, 0, 4, 5_000)).toEqual([undefined, undefined, undefined, undefined]);
+});
+
+test("three connect failures within 300 ms eject, but not within a second of a success", () => {
+  const quiet = health();
+  expect([0, 100, 200].map((now) => call(quiet, 0, "connect-failure", now))).toEqual([
+    undefined,
+    undefined,
+    "ejected",
+  ]);
+  const lively = health();
+  call(lively, 0, "success", 0);
+  expect([500, 600, 700].map((now) => call(lively, 0, "connect-failure", now))).toEqual([
+    undefined,
+    undefined,
+    undefined,
+  ]);
+});
+
+test("clients' errors and aborts never count", () => {
+  const made = health();
+  for (let now = 0; now < 100; now++) expect(call(made, 0, "nothing", now)).toBeUndefined();
+  expect(made.share(0, 100)).toBe(1);
+});
+
+test("other failures eject after ten in a row", () => {
+  const made = health();
+  const changes = Array.from({ length: 10 }, (_, now) => call(made, 0, "failure", now * 1_000));
+  expect(changes.slice(0, 9).every((each) => each === undefined)).toBe(true);
+  expect(changes[9]).toBe("ejected");
+});
+
+test("at most half of a pool is out, over every pool that the target is in", () => {
+  const made = health([
+    [0, 1, 2, 3],
+    [3, 4],
+  ]);
+  expect(fail(made, 0, 5, 0).at(-1)).toBe("ejected");
+  expect(fail(made, 1, 5, 0).at(-1)).toBe("ejected");
+  expect(fail(made, 2, 5, 0).at(-1)).toBe("kept");
+  expect(made.share(2, 4_001)).toBe(1);
+  const single = health([[7]]);
+  expect(fail(single, 7, 9, 0)).not.toContain("ejected");
+});
+
+test("connect failures may empty a pool where another region can answer; other failures may not", () => {
+  const made = health([[0, 1]], true);
+  expect(fail(made, 0, 5, 0).at(-1)).toBe("ejected");
+  for (let now = 0; now < 9; now++) call(made, 1, "failure", now);
+  expect(call(made, 1, "failure", 10)).toBe("kept");
+  expect(fail(made, 1, 5, 1_000)).toContain("ejected");
+});
+
+test("a target comes back for one trial; its success returns it, its failure ejects it for longer", () => {
+  const made = health();
+  fail(made, 0, 5, 0);
+  const back = 4_000 + ejection.baseMs;
+  expect(made.standing(0, back)).toBe("trial");
+  made.started(0, back);
+  expect(made.share(0, back)).toBe(0);
+  expect(made.ended({ slot: 0, evidence: "connect-failure", startedAt: back }, back)?.kind).toBe(
+    "ejected",
+  );
+  expect(made.share(0, back + ejection.baseMs)).toBe(0);
+  const later = back + 2 * ejection.baseMs;
+  expect(call(made, 0, "success", later)).toBe("returned");
+  expect(made.standing(0, later)).toBe("healthy");
+});
+
+test("a trial that its client aborts is followed by another", () => {
+  const made = health();
+  fail(made, 0, 5, 0);
+  const back = 4_000 + ejection.baseMs;
+  call(made, 0, "nothing", back);
+  expect(made.standing(0, back)).toBe("trial");
+});
+
+test("a success that began before the ejection does not return a target", () => {
+  const made = health();
+  made.started(0, 0);
+  fail(made, 0, 5, 1);
+  expect(made.ended({ slot: 0, evidence: "success", startedAt: 0 }, 4_500)).toBeUndefined();
+  expect(made.share(0, 4_500)).toBe(0);
+});
+
+test("a new arrangement keeps what was learned; a slot that is given away starts anew", () => {
+  const made = health();
+  fail(made, 0, 5, 0);
+  made.arrange([{ slots: [0, 1], elsewhere: false }]);
+  expect(made.share(0, 4_001)).toBe(0);
+  made.forget(0);
+  expect(made.share(0, 4_001)).toBe(1);
+});
+
+test("verdicts of the control plane halve or take the share", () => {
+  const made = health();
+  made.judge(0, "degraded");
+  made.judge(1, "unhealthy");
+  expect([0, 1, 2].map((slot) => made.share(slot, 0))).toEqual([0.5, 0, 1]);
+  made.judge(0, "none");
+  expect(made.share(0, 0)).toBe(1);
+});
+
+test("any evidence: ejections are bounded in time and number where no other region is", () => {
+  const step = fc.record({
+    slot: fc.nat(3),
+    evidence: fc.constantFrom<Evidence>("success", "connect-failure", "failure", "nothing"),
+    ms: fc.nat(400),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
+      const made = health();
+      let now = 0;
+      for (const { slot, evidence, ms } of steps) {
+        now += ms;
+        call(made, slot, evidence, now);
+        const out = [0, 1, 2, 3].filter((each) => made.standing(each, now) === "ejected");
+        expect(out.length).toBeLessThanOrEqual(2);
+      }
+      const later = now + ejection.capMs;
+      for (let slot = 0; slot < 4; slot++) expect(made.share(slot, later)).toBe(1);
+    }),
+  );
+});
