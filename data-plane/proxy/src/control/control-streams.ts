@@ -1,6 +1,7 @@
 // The streams to one control plane over one connection of their own. Imported only after the proxy serves, so that
 // loading gRPC does not delay its start.
 
+import { isIP } from "node:net";
 import type { PeerCertificate } from "node:tls";
 import {
   create,
@@ -17,6 +18,7 @@ import {
   type ClientReadableStream,
   credentials,
 } from "@grpc/grpc-js";
+import { parseAddress } from "@meridian/proto/base";
 import {
   type Node,
   type PolicyPush,
@@ -163,12 +165,16 @@ function openReports(
 
 function connect(dial: Dial): Client {
   const { ca, key, cert } = dial.tls;
+  const host = parseAddress(dial.address)?.host ?? "";
   const expectControl = expectRole("control");
   const secure = credentials.createSsl(ca, key, cert, {
-    checkServerIdentity: (host: string, certificate: PeerCertificate) =>
+    checkServerIdentity: (_: string, certificate: PeerCertificate) =>
       expectControl(host, certificate),
   });
-  return new Client(dial.address, secure, channelOptions);
+  // grpc-js would send an IP address as the server's name, which TLS forbids and Node refuses. Another name is sent
+  // in its place; what the certificate must say stays the address.
+  const named = isIP(host) === 0 ? {} : { "grpc.ssl_target_name_override": "localhost" };
+  return new Client(dial.address, secure, { ...channelOptions, ...named });
 }
 
 function openState(client: Client, dial: Dial): ClientReadableStream<StateFrame> {
