@@ -115,6 +115,16 @@ test("no connection in time moves on", () => {
   expect(fake.ends[0]?.failure?.kind).toBe("connect-timeout");
 });
 
+test("the last candidate is waited for, to connect and to answer", () => {
+  const { machine: attempts } = machine(1);
+  attempts.step({ kind: "start" }, 0);
+  expect(attempts.step({ kind: "tick" }, 100)).toEqual([]);
+  expect(attempts.wakeAt()).toBe(10_000);
+  attempts.step({ kind: "connected", attempt: 1 }, 150);
+  expect(attempts.step({ kind: "tick" }, 1_000)).toEqual([]);
+  expect(kinds(attempts.step({ kind: "token", attempt: 1 }, 5_000))).toEqual(["commit 1"]);
+});
+
 test("signs of life do not put off the first token's deadline, but the deadline between tokens", () => {
   const { machine: attempts } = machine(2);
   attempts.step({ kind: "start" }, 0);

@@ -135,30 +135,20 @@ export class AttemptMachine implements Attempts {
       const cancelled = this.#cancel(failure, now);
       return [...cancelled, this.#finish({ kind: "broken", attempt, failure })];
     }
-    if (this.#phase === "connect") {
-      const failure = upstreamFailure("connect-timeout", "no connection in time");
-      return this.#moveOn(failure, this.#next(now), now);
-    }
     // The last candidate is never cut for being slow: an answer late is better than none.
     const choice = this.#next(now);
     if (choice.candidate === undefined) {
       this.#phaseAt = never;
       return nothing;
     }
-    const failure = upstreamFailure("first-token-timeout", "no token in time");
-    return this.#moveOn(failure, choice, now);
-  }
-
-  #moveOn(
-    failure: UpstreamFailure,
-    choice: ReturnType<AttemptPorts["next"]>,
-    now: Instant,
-  ): readonly AttemptCommand[] {
-    const candidate = this.#live?.candidate;
+    const failure =
+      this.#phase === "connect"
+        ? upstreamFailure("connect-timeout", "no connection in time")
+        : upstreamFailure("first-token-timeout", "no token in time");
+    const { candidate } = this.#live;
     const cancelled = this.#cancel(failure, now);
-    if (candidate !== undefined && isFree(candidate, failure)) this.#counted -= 1;
-    const found = choice.candidate === undefined ? this.#next(now) : choice;
-    return [...cancelled, ...this.#callOrRefuse(found, failure, now)];
+    if (isFree(candidate, failure)) this.#counted -= 1;
+    return [...cancelled, this.#call(choice, now)];
   }
 
   #endOfTime(now: Instant): readonly AttemptCommand[] {
@@ -176,24 +166,15 @@ export class AttemptMachine implements Attempts {
   }
 
   #callNext(last: UpstreamFailure | undefined, now: Instant): readonly AttemptCommand[] {
-    return this.#callOrRefuse(this.#next(now), last, now);
+    const choice = this.#next(now);
+    if (choice.candidate !== undefined) return [this.#call(choice, now)];
+    return [this.#finish({ kind: "refused", cause: { last, reason: choice.reason } })];
   }
 
   #next(now: Instant): ReturnType<AttemptPorts["next"]> {
     const callsLeft = this.#budgets.attempts - this.#counted;
     if (callsLeft <= 0) return { candidate: undefined, reason: "every allowed attempt was made" };
     return this.#ports.next({ excluded: this.#excluded, callsLeft }, now);
-  }
-
-  #callOrRefuse(
-    choice: ReturnType<AttemptPorts["next"]>,
-    last: UpstreamFailure | undefined,
-    now: Instant,
-  ): readonly AttemptCommand[] {
-    if (choice.candidate === undefined) {
-      return [this.#finish({ kind: "refused", cause: { last, reason: choice.reason } })];
-    }
-    return [this.#call(choice, now)];
   }
 
   #call(choice: Choice, now: Instant): AttemptCommand {

@@ -10,11 +10,14 @@ export type Sleeper = {
 
 /** How late a deadline may be noticed. */
 export const sweepMs = 20;
+/** A sweep later than this tells that the process itself stood still. */
+const stallMs = 100;
 
 export class Deadlines {
   readonly #clock: Clock;
   readonly #sleepers = new Set<Sleeper>();
   #timer: NodeJS.Timeout | undefined;
+  #sweptAt: Instant = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -22,7 +25,9 @@ export class Deadlines {
 
   watch(sleeper: Sleeper): void {
     this.#sleepers.add(sleeper);
-    this.#timer ??= setInterval(() => this.#sweep(), sweepMs).unref();
+    if (this.#timer !== undefined) return;
+    this.#sweptAt = this.#clock.now();
+    this.#timer = setInterval(() => this.#sweep(), sweepMs).unref();
   }
 
   unwatch(sleeper: Sleeper): void {
@@ -42,6 +47,10 @@ export class Deadlines {
       return;
     }
     const now = this.#clock.now();
+    const isLate = now - this.#sweptAt > stallMs;
+    this.#sweptAt = now;
+    // What came while we stood still has not been read yet. Nobody is judged before it is.
+    if (isLate) return;
     for (const sleeper of this.#sleepers) {
       if (now >= sleeper.wakeAt()) sleeper.wake(now);
     }

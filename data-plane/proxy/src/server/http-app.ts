@@ -32,6 +32,13 @@ const keepAliveMs = 75_000;
 /** A request whose body takes longer is given up. */
 const uploadMs = 120_000;
 
+declare module "fastify" {
+  interface FastifyRequest {
+    /** Set while an inference request is under way. */
+    exchange: Exchange | undefined;
+  }
+}
+
 /** What the routes need to know of where a request comes in. */
 type Entry = {
   readonly context: ServerContext;
@@ -105,6 +112,7 @@ function peerRegion(request: IncomingMessage): string | undefined {
 }
 
 function mount(app: FastifyInstance, entry: Entry): FastifyInstance {
+  app.decorateRequest("exchange", undefined);
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
   for (const prefix of ["/v1", ""]) {
@@ -144,7 +152,6 @@ function mountInference(
   { context, regionOf }: Entry,
   { path, kind }: { readonly path: string; readonly kind: RequestKind },
 ): void {
-  const exchanges = new WeakMap<object, Exchange>();
   app.route({
     method: "POST",
     url: path,
@@ -158,21 +165,21 @@ function mountInference(
           response: reply.raw,
         },
       );
-      exchanges.set(request, exchange);
+      request.exchange = exchange;
       advance(exchange);
       if (exchange.answer.started) reply.hijack();
       done();
     },
     handler: (request, reply) => {
       reply.hijack();
-      const exchange = exchanges.get(request);
+      const { exchange } = request;
       if (exchange === undefined) return;
       exchange.body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
       advance(exchange);
     },
     errorHandler: (error, request, reply) => {
       reply.hijack();
-      const exchange = exchanges.get(request);
+      const { exchange } = request;
       if (exchange === undefined) return;
       context.refuse(exchange, requestError(error));
       context.resume(exchange, "settle");
