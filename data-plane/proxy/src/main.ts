@@ -14,6 +14,9 @@ import { readTlsFiles, type TlsFiles } from "./tls.ts";
 
 const clock: Clock = { now: () => performance.now(), wall: () => Date.now() };
 
+/** A disk that hangs holds a stop up no longer than this. */
+const diskMs = 2_000;
+
 const read = readProxySettings(process.argv.slice(2), process.env);
 if (read.kind === "exit") {
   (read.code === 0 ? process.stdout : process.stderr).write(read.text);
@@ -78,7 +81,7 @@ async function run(settings: Settings, tls: TlsFiles): Promise<void> {
       },
       { name: "ops", flag: "--ops-listen", address: settings.opsListen, listen: listenOn(ops) },
     ]);
-    logger.info({ ...listening, startedMs: Math.round(clock.now()) }, "listening");
+    logger.info({ ...listening, ...startCost() }, "listening");
   } catch (cause) {
     if (!(cause instanceof ListenError)) throw cause;
     return fail(3, cause.message);
@@ -88,11 +91,16 @@ async function run(settings: Settings, tls: TlsFiles): Promise<void> {
     logger.info({ signal, live: server.stats().live, drainMs: settings.drainMs }, "draining");
     const isDrained = await within(settings.drainMs, server.beginDrain());
     logger.info({ isDrained }, "stopping");
-    control.close();
-    await server.close();
+    await Promise.all([within(diskMs, control.close()), server.close()]);
     logger.flush();
   });
   await control.connect();
+}
+
+/** What the start took, in real time and in processor time; the budget is one second. */
+function startCost(): { readonly startedMs: number; readonly startedCpuMs: number } {
+  const { user, system } = process.cpuUsage();
+  return { startedMs: Math.round(clock.now()), startedCpuMs: Math.round((user + system) / 1_000) };
 }
 
 function fail(code: number, message: string): void {

@@ -25,6 +25,9 @@ export type RegionReading = {
   readonly live: number;
 };
 
+/** Probes and scrapers are few; more connections than this are dropped. */
+const connectionsMax = 512;
+
 type Reply = { readonly status: number; readonly type: string; readonly body: string };
 
 /**
@@ -32,7 +35,7 @@ type Reply = { readonly status: number; readonly type: string; readonly body: st
  * Bodies: one line of text, but JSON for /gslb/state and Prometheus's text for /metrics.
  */
 export function createOpsServer(source: OpsSource): Server {
-  return createServer((request, response) => {
+  const server = createServer((request, response) => {
     const path = (request.url ?? "/").split("?")[0] ?? "/";
     if (request.method !== "GET" && request.method !== "HEAD") {
       send(response, line(405, "only GET is possible here"));
@@ -43,6 +46,8 @@ export function createOpsServer(source: OpsSource): Server {
       (cause: unknown) => send(response, line(500, String(cause))),
     );
   });
+  server.maxConnections = connectionsMax;
+  return server;
 }
 
 async function answer(source: OpsSource, path: string): Promise<Reply> {

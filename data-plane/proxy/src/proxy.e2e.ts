@@ -141,12 +141,11 @@ test("a proxy that starts without any control plane serves from its last-good fi
   const held = await snapshot(7, await upstream(answer));
   const dataDir = await folderWith(held);
   const program = await proxy({ dataDir, controls: ["127.0.0.1:9"] }).ready();
-  const startedMs = Math.round(performance.now() - program.startedAt);
   expect(await chat(program)).toEqual({ status: 200, revision: "1.7" });
-  const line = await program.logged("listening");
-  console.log(`cold start: serving after ${line.startedMs} ms, seen ready after ${startedMs} ms`);
-  // The budget is 1 s; a shared test machine gets three times that.
-  expect(Number(line.startedMs)).toBeLessThan(3_000);
+  const { startedMs, startedCpuMs } = await program.logged("listening");
+  console.log(`cold start: ${startedMs} ms, ${startedCpuMs} ms of processor time`);
+  // The budget of 1 s, by processor time: other tests share the machine.
+  expect(Number(startedCpuMs)).toBeLessThan(1_000);
 });
 
 test("a last-good file that was cut is refused with its reason, and the proxy goes on", async () => {

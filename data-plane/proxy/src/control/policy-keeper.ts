@@ -23,6 +23,7 @@ export type PolicyKeeperOptions = {
 export class PolicyKeeper {
   readonly #options: PolicyKeeperOptions;
   readonly #lastGood: LastGood;
+  #writing: Promise<void> = Promise.resolve();
 
   constructor(options: PolicyKeeperOptions) {
     this.#options = options;
@@ -51,9 +52,14 @@ export class PolicyKeeper {
     return [];
   }
 
+  /** Resolves when nothing is left to be written. */
+  written(): Promise<void> {
+    return this.#writing;
+  }
+
   /** Beside serving: a disk that fails or hangs holds nothing up. */
   #keep(snapshot: Snapshot): void {
-    this.#lastGood.write(snapshot).catch((cause: unknown) => {
+    this.#writing = this.#lastGood.write(snapshot).catch((cause: unknown) => {
       this.#options.metrics.lastGoodFailed();
       this.#options.logger.warn({ cause: String(cause) }, "last-good file not written");
     });

@@ -33,7 +33,8 @@ export type Control = {
   readonly readings: () => Omit<Readings, "isOpen">;
   /** Begins to look for control planes and siblings; call it when the proxy serves. */
   readonly connect: () => Promise<void>;
-  readonly close: () => void;
+  /** Resolves when the newest snapshot is on disk, too. */
+  readonly close: () => Promise<void>;
 };
 
 const build = "0.1.0";
@@ -73,6 +74,7 @@ export async function startControl(parts: ControlParts): Promise<Control> {
     close: () => {
       stopping.abort();
       link.close();
+      return keeper.written();
     },
   };
 }
