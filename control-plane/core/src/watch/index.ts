@@ -18,10 +18,10 @@ export {
 export { type Change, Mirror, sortedEntries } from "./mirror.ts";
 export { WatchEngine, type WatchEngineOptions } from "./watch-engine.ts";
 export {
-  type EngineNotice,
   type ProbeResult,
   type WatchCommand,
   type WatchInput,
+  type WatchNotice,
   type WatchResponse,
   type WatchState,
   type WatchTimings,

@@ -8,10 +8,10 @@ import { assert, assertNever, fullJitterMs, type Instant, type Random } from "@m
 import { EndpointOrder } from "./endpoint-order.ts";
 import { eventRevision, type Revision, type StoreEvent } from "./entry.ts";
 import {
-  type EngineNotice,
   type ProbeResult,
   type WatchCommand,
   type WatchInput,
+  type WatchNotice,
   type WatchResponse,
   type WatchState,
   type WatchTimings,
@@ -39,12 +39,17 @@ type Stream = {
   pending: readonly StoreEvent[];
   /** Nothing new has come since. */
   quietSince: Instant;
+  /** When to ask a nearer member whether it is well again. */
+  homeAt: Instant;
   /** A write that a read saw and the watch has not told. */
   overdue: { readonly revision: Revision; readonly until: Instant } | undefined;
 };
 
 type Probe = {
   readonly id: number;
+  /** life: of the stream's own member. home: of a nearer one, to move to. */
+  readonly purpose: "life" | "home";
+  readonly endpoint: number;
   readonly until: Instant;
   /** Told before the read was sent: a read that does not see it is of a store that went back. */
   readonly told: Revision;
@@ -96,7 +101,7 @@ export class WatchEngine {
     if (stream !== undefined) {
       if (!stream.created) times.push(stream.createBy);
       else if (stream.overdue !== undefined) times.push(stream.overdue.until);
-      else if (this.#probe === undefined) times.push(stream.quietSince + quietMs);
+      else if (this.#probe === undefined) times.push(stream.quietSince + quietMs, stream.homeAt);
     }
     return times.length === 0 ? undefined : Math.min(...times);
   }
@@ -147,6 +152,7 @@ export class WatchEngine {
       confirmedAt: undefined,
       pending: [],
       quietSince: now,
+      homeAt: endpoint === 0 ? Number.POSITIVE_INFINITY : now + this.#timings.homeMs,
       overdue: undefined,
     };
     // One revision early, and what comes twice is dropped: etcd before 3.4.36 forgets a deletion made at the very
@@ -162,7 +168,7 @@ export class WatchEngine {
     } else if (response.created) {
       stream.created = true;
       stream.quietSince = now;
-      this.#ask(stream, now);
+      this.#ask("life", stream.endpoint, now);
     } else if (response.events.length > 0 || stream.pending.length > 0) {
       this.#takeEvents(stream, response, now);
     } else if (response.revision >= this.#next) {
@@ -199,15 +205,19 @@ export class WatchEngine {
     }
   }
 
-  #ask(stream: Stream, now: Instant): void {
+  #ask(purpose: Probe["purpose"], endpoint: number, now: Instant): void {
     const { probeMs } = this.#timings;
-    this.#probe = { id: this.#ids++, until: now + probeMs, told: this.#next - 1 };
-    const { endpoint } = stream;
-    this.#commands.push({ kind: "probe", probe: this.#probe.id, endpoint, deadlineMs: probeMs });
+    const id = this.#ids++;
+    this.#probe = { id, purpose, endpoint, until: now + probeMs, told: this.#next - 1 };
+    this.#commands.push({ kind: "probe", probe: id, endpoint, deadlineMs: probeMs });
   }
 
   #takeProbe(stream: Stream, probe: Probe, result: ProbeResult, now: Instant): void {
     this.#probe = undefined;
+    if (probe.purpose === "home") {
+      this.#goHome(stream, probe, result, now);
+      return;
+    }
     if (result.kind === "failed") {
       this.#enter("stale", result.message);
       this.#fail(stream, `its member has no quorum: ${result.message}`, now);
@@ -232,6 +242,18 @@ export class WatchEngine {
     }
   }
 
+  /** Moves to the nearer member when it answered. Nothing is told: the watch was not interrupted. */
+  #goHome(stream: Stream, probe: Probe, result: ProbeResult, now: Instant): void {
+    if (result.kind === "failed") {
+      this.#order.failed(probe.endpoint, now);
+      stream.homeAt = now + this.#timings.homeMs;
+      return;
+    }
+    this.#order.succeeded(probe.endpoint);
+    this.#commands.push({ kind: "close", stream: stream.id });
+    this.#open(now);
+  }
+
   #tick(now: Instant): void {
     const { staleMs, quietMs } = this.#timings;
     const stream = this.#stream;
@@ -251,8 +273,16 @@ export class WatchEngine {
       if (now >= stream.overdue.until)
         this.#fail(stream, "the watch is dead: a write passed it", now);
     } else if (now >= stream.quietSince + quietMs) {
-      this.#ask(stream, now);
+      this.#ask("life", stream.endpoint, now);
+    } else if (now >= stream.homeAt) {
+      this.#askNearer(stream, now);
     }
+  }
+
+  #askNearer(stream: Stream, now: Instant): void {
+    const nearer = this.#order.choose(now);
+    if (nearer < stream.endpoint) this.#ask("home", nearer, now);
+    else stream.homeAt = now + this.#timings.homeMs;
   }
 
   #fail(stream: Stream, message: string, now: Instant): void {
@@ -284,7 +314,7 @@ export class WatchEngine {
     this.#commands.push({ kind: "state", state, reason });
   }
 
-  #notify(notice: EngineNotice): void {
+  #notify(notice: WatchNotice): void {
     this.#commands.push({ kind: "notify", notice });
   }
 }

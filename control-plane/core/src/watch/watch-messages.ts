@@ -36,13 +36,15 @@ export type WatchInput =
   /** The time that `wakeAt` asked for has come. */
   | { readonly kind: "tick" };
 
-/** Told to the watch's owner, in order. */
-export type EngineNotice =
-  /** Whole revisions, in order. */
+/** What a watch tells its owner, in order. */
+export type WatchNotice =
+  /** All events of whole revisions, ordered by revision; `revision` is the last one's. */
   | { readonly kind: "events"; readonly revision: Revision; readonly events: readonly StoreEvent[] }
+  /** The store said that nothing is missing up to here. */
   | { readonly kind: "progress"; readonly revision: Revision }
-  /** History is gone; the engine has ended. */
+  /** The place to resume from is gone; the watch has ended. List, then watch again. */
   | { readonly kind: "compacted"; readonly oldest: Revision }
+  /** The connection is lost (the watch goes on trying) or found again. */
   | { readonly kind: "interrupted"; readonly message: string }
   | { readonly kind: "resumed" };
 
@@ -65,7 +67,7 @@ export type WatchCommand =
       readonly endpoint: number;
       readonly deadlineMs: number;
     }
-  | { readonly kind: "notify"; readonly notice: EngineNotice }
+  | { readonly kind: "notify"; readonly notice: WatchNotice }
   | { readonly kind: "state"; readonly state: WatchState; readonly reason: string };
 
 /** All in milliseconds. */
@@ -81,6 +83,8 @@ export type WatchTimings = {
   readonly staleMs: number;
   /** A member that failed is avoided for this long. */
   readonly restMs: number;
+  /** A watch that had to go to a farther member asks this often whether a nearer one is well again. */
+  readonly homeMs: number;
   readonly backoff: { readonly baseMs: number; readonly capMs: number };
 };
 
@@ -92,5 +96,6 @@ export const watchTimings: WatchTimings = {
   overdueMs: 1_000,
   staleMs: 8_000,
   restMs: 10_000,
+  homeMs: 30_000,
   backoff: { baseMs: 100, capMs: 3_000 },
 };

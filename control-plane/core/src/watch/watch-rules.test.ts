@@ -160,6 +160,35 @@ describe("members", () => {
     expect(bench.reopened().endpoint).toBe(0);
   });
 
+  test("a watch on a farther member moves home when a nearer one answers, and tells nothing of it", () => {
+    const bench = new Bench();
+    bench.goLive();
+    bench.fail();
+    expect(bench.reopened().endpoint).toBe(1);
+    bench.goLive();
+    const told = bench.notices().length;
+    const askAt = bench.now + watchTimings.homeMs;
+    while (bench.now < askAt) {
+      bench.passUntil(bench.now + 5_000);
+      bench.respond({ revision: 50 + bench.now });
+    }
+    expect(bench.said.at(-2)).toMatchObject({ kind: "probe", endpoint: 0 });
+    bench.answer({ kind: "failed", message: "still down" });
+    expect(bench.opened().endpoint).toBe(1);
+    const nextAt = bench.now + watchTimings.homeMs;
+    while (bench.now < nextAt) {
+      bench.passUntil(bench.now + 5_000);
+      bench.respond({ revision: 50 + bench.now });
+    }
+    const { stream } = bench.opened();
+    bench.answer({ kind: "answered", revision: 50 + bench.now, newest: 0 });
+    expect(bench.said).toContainEqual({ kind: "close", stream });
+    expect(bench.opened().endpoint).toBe(0);
+    bench.goLive(50 + bench.now);
+    const later = bench.notices().slice(told);
+    expect(later.every((kind) => kind === "progress")).toBe(true);
+  });
+
   test("a watch that is not created in time is tried elsewhere", () => {
     const bench = new Bench();
     bench.passUntil(bench.now + watchTimings.createMs + watchTimings.backoff.baseMs);

@@ -1,10 +1,16 @@
 // The store contract: etcd's model, in the terms that Meridian needs. Two implementations pass one battery
 // (store.contract.ts): embedded (one process, on disk) and etcd.
 
-import type { Entry, Listing, Revision, StoreEvent } from "@meridian/control-core/watch";
+import type {
+  Entry,
+  Listing,
+  Revision,
+  StoreEvent,
+  WatchNotice,
+} from "@meridian/control-core/watch";
 import type { Result } from "@meridian/proto/base";
 
-export type { Entry, Listing, Revision, StoreEvent };
+export type { Entry, Listing, Revision, StoreEvent, WatchNotice };
 
 /** What may go wrong, by what the caller should do about it. */
 export type StoreError =
@@ -37,18 +43,6 @@ export type Commit = {
   readonly compare: readonly Compare[];
   readonly operations: readonly Operation[];
 };
-
-/** What a watch tells, in order. */
-export type WatchNotice =
-  /** All events of whole revisions, ordered by revision; `revision` is the last one's. */
-  | { readonly kind: "events"; readonly revision: Revision; readonly events: readonly StoreEvent[] }
-  /** The store said that nothing is missing up to here. */
-  | { readonly kind: "progress"; readonly revision: Revision }
-  /** The place to resume from is gone; the watch has ended. List, then watch again. */
-  | { readonly kind: "compacted"; readonly oldest: Revision }
-  /** The connection is lost (the watch goes on trying) or found again. */
-  | { readonly kind: "interrupted"; readonly message: string }
-  | { readonly kind: "resumed" };
 
 export type WatchOptions = {
   readonly prefix: string;

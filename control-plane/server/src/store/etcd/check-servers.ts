@@ -16,6 +16,7 @@ export async function checkServers(
   warn: (message: string) => void,
 ): Promise<void> {
   const clusters = new Set<bigint>();
+  const complaints = new Map<string, string[]>();
   const checks = members.all.map(async (member) => {
     const status = await member.status(create(StatusRequestSchema), callDeadlineMs);
     if (status.kind === "err") {
@@ -24,9 +25,11 @@ export async function checkServers(
     }
     if (status.value.header !== undefined) clusters.add(status.value.header.clusterId);
     const complaint = judgeVersion(status.value.version);
-    if (complaint !== undefined) warn(`etcd at ${member.url}: ${complaint}`);
+    if (complaint === undefined) return;
+    complaints.set(complaint, [...(complaints.get(complaint) ?? []), member.url]);
   });
   await Promise.all(checks);
+  for (const [complaint, urls] of complaints) warn(`etcd at ${urls.join(", ")}: ${complaint}`);
   if (clusters.size > 1) {
     warn(
       "the etcd addresses belong to different clusters: revisions of one mean nothing in another",

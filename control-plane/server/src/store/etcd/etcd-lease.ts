@@ -34,6 +34,7 @@ export class EtcdLease implements Lease {
   readonly #engine: LeaseEngine;
   readonly #timer = new WakeTimer(() => this.#step({ kind: "tick" }));
   readonly #lost = new AbortController();
+  readonly lost: AbortSignal = this.#lost.signal;
   #open: MemberStream<LeaseKeepAliveRequest, LeaseKeepAliveResponse> | undefined;
   #revoked: Promise<void> | undefined;
 
@@ -42,10 +43,6 @@ export class EtcdLease implements Lease {
     this.id = options.id.toString();
     this.#engine = new LeaseEngine({ ...options, endpoints: options.members.count });
     this.#step({ kind: "start" });
-  }
-
-  get lost(): AbortSignal {
-    return this.#lost.signal;
   }
 
   /** Never fails: where the store can't be told, the lease ends by itself. */
