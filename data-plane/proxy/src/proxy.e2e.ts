@@ -190,18 +190,6 @@ test("who is no control plane is not listened to", async () => {
   expect(impostor.hellos).toEqual([]);
 });
 
-test("after 10 s without its own a proxy uses another region's control plane", async () => {
-  const other = await controlPlane();
-  other.publish(await snapshot(1));
-  const program = proxy({ controls: ["127.0.0.1:9", other.address] });
-  await program.ready();
-  const seconds = (performance.now() - program.startedAt) / 1_000;
-  expect(seconds).toBeGreaterThan(10);
-  const metrics = (await program.ops("/metrics")).text;
-  expect(metrics).toContain(`meridian_control_connected{control="${other.address}"} 1`);
-  expect(metrics).toContain('meridian_control_connected{control="127.0.0.1:9"} 0');
-});
-
 test("a drained region is closed to new clients, and still answers those who come", async () => {
   const control = await controlPlane();
   control.publish(await snapshot(1));
