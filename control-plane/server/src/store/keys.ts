@@ -22,6 +22,8 @@ export const keys = {
   /** {untilMs, reason, author}; obeyed until untilMs and no longer. */
   drain: (kind: "region" | "backend", name: string) => `/ctl/drain/${kind}/${name}`,
   drainPrefix: "/ctl/drain/",
+  /** Written with every drain, compared by every drain: two orders never pass the guard on the same view. */
+  drainGuard: "/ctl/drain-guard",
 
   /** {id, region, address, build}; lives by a lease. Says that the process exists, nothing else. */
   controlPlane: (id: string) => `/cp/${id}`,

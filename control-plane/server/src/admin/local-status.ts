@@ -1,0 +1,118 @@
+// What this control plane sees itself: its proxies, all regions, the backends that its proxies report on.
+
+import { create } from "@bufbuild/protobuf";
+import { type Proxies, regionCondition } from "@meridian/control-core/fleet";
+import type { Clock } from "@meridian/proto/base";
+import {
+  type BackendStatus,
+  BackendStatusSchema,
+  ControlPlaneStatusSchema,
+  type ProxyStatus,
+  ProxyStatusSchema,
+  type RegionStatus,
+  RegionStatusSchema,
+  type StatusResponse,
+  StatusResponseSchema,
+} from "@meridian/proto/gen/admin_pb";
+import type { Backend } from "@meridian/proto/gen/policy_pb";
+import type { Published } from "../published.ts";
+import type { RegionView } from "../region/region-view.ts";
+import { problemMessages } from "./messages.ts";
+
+export type LocalStatusOptions = {
+  readonly id: string;
+  readonly region: string;
+  readonly build: string;
+  readonly clock: Clock;
+  readonly proxies: Proxies;
+  readonly view: RegionView;
+  readonly published: () => Published | undefined;
+  readonly storeReachable: () => boolean;
+};
+
+const millisecondsMax = 0xffff_ffff;
+
+export function localStatus(options: LocalStatusOptions): StatusResponse {
+  const { id, region, build, published, storeReachable } = options;
+  const current = published();
+  const backends = (current?.policy.backends ?? []).map((each) => backendStatus(each, options));
+  const regions = (current?.policy.regions ?? []).map(({ name }) =>
+    regionStatus(name, backends, options),
+  );
+  const proxies = proxyStatuses(options);
+  const version = current === undefined ? {} : { policy: current.version };
+  const self = create(ControlPlaneStatusSchema, {
+    id,
+    region,
+    build,
+    state: storeReachable() ? "serving" : "stale",
+    proxies: proxies.length,
+    ...version,
+  });
+  return create(StatusResponseSchema, {
+    ...version,
+    controlPlanes: [self],
+    regions,
+    proxies: [...proxies],
+    backends,
+  });
+}
+
+function proxyStatuses({ proxies, clock, id }: LocalStatusOptions): readonly ProxyStatus[] {
+  return proxies.list(clock.now()).map((each) =>
+    create(ProxyStatusSchema, {
+      id: each.id,
+      region: each.region,
+      build: each.build,
+      ...(each.applied === undefined ? {} : { applied: each.applied }),
+      stateAgeMs: each.stateAgeMs,
+      seenMs: milliseconds(each.seenMs),
+      refused: problemMessages(each.refused),
+      liveRequests: each.liveRequests,
+      controlPlane: id,
+    }),
+  );
+}
+
+function regionStatus(
+  name: string,
+  backends: readonly BackendStatus[],
+  { view, clock }: LocalStatusOptions,
+): RegionStatus {
+  const drain = view.drains().regions.get(name);
+  const condition = regionCondition(name, view.signs, drain !== undefined, clock.now());
+  const own = backends.filter((each) => each.region === name);
+  return create(RegionStatusSchema, {
+    name,
+    state: condition.state,
+    ageMs: condition.ageMs,
+    proxies: condition.proxies,
+    backends: own.length,
+    available: own.filter((each) => each.state === "available").length,
+    drainedUntilMs: BigInt(drain?.untilMs ?? 0),
+    reason: drain?.reason ?? "",
+  });
+}
+
+function backendStatus(
+  { name, region, serves }: Backend,
+  { view, proxies, clock }: LocalStatusOptions,
+): BackendStatus {
+  const drain = view.drains().backends.get(name);
+  const condition = proxies.backend(region, name, clock.now());
+  return create(BackendStatusSchema, {
+    name,
+    region,
+    state: drain === undefined ? condition.state : "draining",
+    models: serves.map((each) => each.model),
+    inFlight: condition.inFlight,
+    ejectedBy: condition.ejectedBy,
+    succeeded: BigInt(condition.succeeded),
+    failed: BigInt(condition.failed),
+    drainedUntilMs: BigInt(drain?.untilMs ?? 0),
+  });
+}
+
+function milliseconds(value: number): number {
+  return Math.min(Math.max(0, Math.round(value)), millisecondsMax);
+}

@@ -1,0 +1,101 @@
+// Writes what other regions are told: each served region's heartbeat every two seconds, and its digest when it changes or
+// has not been written for ten. Few writes by design, and one commit for all regions (reference 2.5).
+
+import {
+  type DigestWritten,
+  digestDueAt,
+  digestRegion,
+  type Proxies,
+} from "@meridian/control-core/fleet";
+import type { Clock, Instant } from "@meridian/proto/base";
+import type { Published } from "../published.ts";
+import { keys } from "../store/keys.ts";
+import type { Operation, Store } from "../store/store.ts";
+import type { Heartbeat, RegionView } from "./region-view.ts";
+
+export type RegionWriterOptions = {
+  readonly store: Store;
+  readonly clock: Clock;
+  /** Of this control plane. */
+  readonly id: string;
+  /** Regions to write for. */
+  readonly regions: readonly string[];
+  readonly proxies: Proxies;
+  readonly view: RegionView;
+  readonly published: () => Published | undefined;
+  /** After each write; undefined: it worked. */
+  readonly noteWrite: (failure: string | undefined) => void;
+};
+
+const tickMs = 500;
+const heartbeatMs = 2_000;
+const pruneMs = 60_000;
+
+export class RegionWriter {
+  readonly #options: RegionWriterOptions;
+  readonly #timer: NodeJS.Timeout;
+  readonly #digests = new Map<string, DigestWritten>();
+  #heartbeatAt = Number.NEGATIVE_INFINITY;
+  #prunedAt: Instant;
+  #sequence = 0;
+  #writing: Promise<void> | undefined;
+
+  constructor(options: RegionWriterOptions) {
+    this.#options = options;
+    this.#prunedAt = options.clock.now();
+    this.#timer = setInterval(() => this.#tick(), tickMs);
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#writing;
+  }
+
+  #tick(): void {
+    const now = this.#options.clock.now();
+    if (now - this.#prunedAt >= pruneMs) {
+      this.#prunedAt = now;
+      this.#options.proxies.prune(now);
+    }
+    // A slow store gets the next write when it has taken the last one.
+    if (this.#writing !== undefined) return;
+    const digests = this.#dueDigests(now);
+    const isHeartbeatDue = now - this.#heartbeatAt >= heartbeatMs;
+    if (digests.length === 0 && !isHeartbeatDue) return;
+    const operations = digests.map(({ digest }) => put(keys.digest(digest.region), digest));
+    if (isHeartbeatDue) operations.push(...this.#heartbeats(now));
+    this.#writing = this.#write(operations, digests).finally(() => {
+      this.#writing = undefined;
+    });
+  }
+
+  #heartbeats(now: Instant): readonly Operation[] {
+    this.#heartbeatAt = now;
+    this.#sequence += 1;
+    const { id, clock, regions } = this.#options;
+    const beat: Heartbeat = { id, sequence: this.#sequence, wallMs: clock.wall() };
+    return regions.map((region) => put(keys.heartbeat(region), beat));
+  }
+
+  #dueDigests(now: Instant): readonly DigestWritten[] {
+    const { published, proxies, view, regions } = this.#options;
+    const policy = published()?.policy;
+    if (policy === undefined) return [];
+    const from = { policy, proxies, drains: view.drains() };
+    return regions.flatMap((region) => {
+      const digest = digestRegion(region, from, now);
+      return digestDueAt(this.#digests.get(region), digest) <= now ? [{ digest, at: now }] : [];
+    });
+  }
+
+  async #write(operations: readonly Operation[], digests: readonly DigestWritten[]): Promise<void> {
+    const done = await this.#options.store.commit({ compare: [], operations });
+    this.#options.noteWrite(done.kind === "ok" ? undefined : done.error.message);
+    if (done.kind === "err") return;
+    for (const each of digests) this.#digests.set(each.digest.region, each);
+  }
+}
+
+function put(key: string, value: unknown): Operation {
+  return { kind: "put", key, value: new TextEncoder().encode(JSON.stringify(value)) };
+}

@@ -1,0 +1,20 @@
+// The sync service: three lanes, each of its own, so that none blocks another.
+
+import type { UntypedServiceImplementation } from "@grpc/grpc-js";
+import type { PolicyCall, PolicyLane } from "./policy-lane.ts";
+import type { ReportCall, ReportLane } from "./report-lane.ts";
+import type { StateCall, StateLane } from "./state-lane.ts";
+
+export type Lanes = {
+  readonly policy: PolicyLane;
+  readonly state: StateLane;
+  readonly report: ReportLane;
+};
+
+export function syncService(lanes: Lanes): UntypedServiceImplementation {
+  return {
+    policy: (call: PolicyCall) => lanes.policy.serve(call),
+    state: (call: StateCall) => lanes.state.serve(call),
+    report: (call: ReportCall) => lanes.report.serve(call),
+  };
+}
