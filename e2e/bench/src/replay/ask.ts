@@ -70,6 +70,8 @@ export async function ask(
       return { kind: "failed", cause: "malformed frame", wasStreaming: false, by };
     }
     const cause = error instanceof Error && "code" in error ? String(error.code) : String(error);
+    // A proxy says in the stream what happened, and then cuts it.
+    if (reading.error !== undefined) return judge(reading, { question, startedMs, by });
     if (reading.firstTokenMs === undefined) return { kind: "unreached", cause };
     return { kind: "failed", cause: `cut mid-stream (${cause})`, wasStreaming: true, by };
   }
