@@ -2,9 +2,11 @@
 
 import { create } from "@bufbuild/protobuf";
 import { problem, seededRandom } from "@meridian/proto/base";
-import { type Snapshot, VersionSchema } from "@meridian/proto/gen/snapshot_pb";
+import { checkSnapshot } from "@meridian/proto/check-snapshot";
+import { fixtureSnapshot } from "@meridian/proto/fixture";
+import type { Snapshot } from "@meridian/proto/gen/snapshot_pb";
 import { type PolicyPush, StateFrameSchema } from "@meridian/proto/gen/sync_pb";
-import { compareVersions, makePush, makeResource, makeSnapshot } from "@meridian/proto/snapshot";
+import { compareVersions, makePush } from "@meridian/proto/snapshot";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { defaultSyncLimits, type SyncCommand, type SyncEvent } from "./events.ts";
@@ -13,14 +15,23 @@ import { createSync, type Sync } from "./sync.ts";
 const region = "eu-west";
 const longestGap = defaultSyncLimits.backoffCapMs + defaultSyncLimits.silenceMs;
 
-const contents = Array.from({ length: 6 }, (_, sequence) =>
-  [region, "us-east"].map((of) =>
-    makeSnapshot(create(VersionSchema, { epoch: 1n, sequence: BigInt(sequence) }), of, [
-      makeResource("model/a", new TextEncoder().encode(`content ${sequence}`)),
-      makeResource(`model/b${sequence % 2}`, new TextEncoder().encode("b")),
-    ]),
-  ),
-);
+const backends = [region, "us-east"].map((each) => ({
+  name: `backend-${each}`,
+  region: each,
+  url: "http://127.0.0.1:9",
+  serves: [{ model: "m" }],
+}));
+
+const contents = Array.from({ length: 6 }, (_, sequence) => {
+  // Each differs from the one before in one resource, and in which routes there are.
+  const policy = {
+    regions: [{ name: region }, { name: "us-east" }],
+    backends,
+    models: [{ name: "m", aliases: [`content-${sequence}`] }],
+    routes: [{ name: `all-${sequence % 2}`, match: { models: ["*"] } }],
+  };
+  return [region, "us-east"].map((of) => fixtureSnapshot(of, policy, sequence));
+});
 const snapshots = contents.map((each) => each[0]).filter((each) => each !== undefined);
 const foreign = contents.map((each) => each[1]).filter((each) => each !== undefined);
 
@@ -205,6 +216,19 @@ function live(shell: Shell, each: Happening): void {
       shell.send({ kind: "offered", snapshot: each.snapshot, source: "sibling" }, each.fits);
   }
 }
+
+test("the snapshots that these tests push are fit to be applied, but for the foreign ones", () => {
+  expect(
+    snapshots.flatMap((each) => checkSnapshot(each).filter((found) => !found.warning)),
+  ).toEqual([]);
+  const versions = Array.from({ length: 20 }, (_, seed) => {
+    const shell = new Shell(`${seed}`, 2);
+    const drawn = fc.sample(happening, { numRuns: 60, seed });
+    for (const each of drawn) live(shell, each);
+    return shell.sync.status(shell.now).held?.version?.sequence ?? -1n;
+  });
+  expect(new Set(versions).size).toBeGreaterThan(2);
+});
 
 test("never backwards, one session, hello tells the truth, a refusal changes nothing, abroad only after the wait", () => {
   fc.assert(

@@ -1,20 +1,32 @@
 import { create } from "@bufbuild/protobuf";
 import { problem, seededRandom } from "@meridian/proto/base";
-import { type Snapshot, VersionSchema } from "@meridian/proto/gen/snapshot_pb";
+import { fixtureSnapshot } from "@meridian/proto/fixture";
+import type { Snapshot } from "@meridian/proto/gen/snapshot_pb";
 import { type StateFrame, StateFrameSchema } from "@meridian/proto/gen/sync_pb";
-import { makePush, makeResource, makeSnapshot } from "@meridian/proto/snapshot";
+import { makePush } from "@meridian/proto/snapshot";
 import { describe, expect, test } from "vitest";
 import type { SyncCommand, SyncLimits } from "./events.ts";
 import { createSync, type Sync } from "./sync.ts";
 
 const region = "eu-west";
 
-function snapshot(sequence: number, text = `content ${sequence}`, of = region): Snapshot {
-  const version = create(VersionSchema, { epoch: 1n, sequence: BigInt(sequence) });
-  return makeSnapshot(version, of, [
-    makeResource("model/a", new TextEncoder().encode(text)),
-    makeResource("model/b", new TextEncoder().encode("same")),
-  ]);
+function snapshot(sequence: number, alias = `content-${sequence}`, of = region): Snapshot {
+  return fixtureSnapshot(of, policyWith(alias), sequence);
+}
+
+function policyWith(alias: string) {
+  const backends = [region, "us-east"].map((each) => ({
+    name: `backend-${each}`,
+    region: each,
+    url: "http://127.0.0.1:9",
+    serves: [{ model: "m" }],
+  }));
+  return {
+    regions: [{ name: region }, { name: "us-east" }],
+    backends,
+    models: [{ name: "m", aliases: [alias] }],
+    routes: [{ name: "all", match: { models: ["*"] } }],
+  };
 }
 
 function frame(sequence: number, policy?: Snapshot): StateFrame {
@@ -101,6 +113,16 @@ describe("the policy stream", () => {
     expect(commands[0]?.kind === "nack" && commands[0].problems[0]?.code).toBe(code);
     expect(sync.status(0).held?.hash).toBe(snapshot(5).hash);
     expect(sync.status(0).refused?.problems[0]?.code).toBe(code);
+  });
+
+  test("a snapshot that the check finds unfit is refused before anything is activated", () => {
+    const sync = machine();
+    sync.step({ kind: "start" }, 0);
+    push(sync, 1, undefined, snapshot(5));
+    const unfit = fixtureSnapshot(region, { ...policyWith("x"), models: [] }, 6);
+    const commands = sync.step({ kind: "push", session: 1, push: makePush(undefined, unfit) }, 0);
+    expect(kinds(commands)).toEqual(["nack"]);
+    expect(sync.status(0).held?.hash).toBe(snapshot(5).hash);
   });
 
   test("a snapshot that the engine refuses is not acknowledged, and the former stays in force", () => {
