@@ -53,9 +53,9 @@ async function cutAtRandom(members: 1 | 3): Promise<readonly Figure[]> {
   const result = await randomCuts({
     members,
     cuts: share,
-    watchers: isShort ? 8 : 16,
+    watchers: isShort ? 16 : 64,
     random: random.fork(`random-${members}`),
-    timeoutMs: isShort ? 25_000 : 600_000,
+    timeoutMs: isShort ? 45_000 : 600_000,
   });
   for (const example of result.examples) console.log(example);
   const name = members === 1 ? "one member" : "three members";

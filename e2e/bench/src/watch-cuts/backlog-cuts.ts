@@ -106,13 +106,9 @@ async function cutWithCompaction(
   const link = etcd.clientLink(client, 0);
   let relists = 0;
   const counted = await openEtcd(etcd.endpoints(client), random.fork("mirror-store"));
-  const store: Store = {
-    ...counted,
-    list: (listed) => {
-      relists += 1;
-      return counted.list(listed);
-    },
-  };
+  const store = withListCount(counted, () => {
+    relists += 1;
+  });
   const mirror = openMirror({ store, prefix, random: random.fork("mirror") });
   await mirror.ready;
   relists = 0;
@@ -130,6 +126,22 @@ async function cutWithCompaction(
   mirror.close();
   await counted.close();
   return { compactions: stage.compactions, unequal, relists };
+}
+
+/** The same store; `onList` hears of each listing. */
+function withListCount(store: Store, onList: () => void): Store {
+  return {
+    get: (key) => store.get(key),
+    list: (listed) => {
+      onList();
+      return store.list(listed);
+    },
+    commit: (commit) => store.commit(commit),
+    watch: (watch) => store.watch(watch),
+    grantLease: (ttlMs) => store.grantLease(ttlMs),
+    compact: (before) => store.compact(before),
+    close: () => store.close(),
+  };
 }
 
 async function writeMany(writer: Writer, revisions: number): Promise<void> {

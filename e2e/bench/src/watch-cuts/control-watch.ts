@@ -25,8 +25,12 @@ type GatewayMessage = {
   };
 };
 
-/** Resolves when the server said that the watch exists. */
-export async function openControlWatch(url: string, prefix: string): Promise<ControlWatch> {
+/** Resolves when the server said that the watch exists. `onEvent` hears of each event as it arrives. */
+export async function openControlWatch(
+  url: string,
+  prefix: string,
+  onEvent: (key: string, modRevision: number) => void = () => undefined,
+): Promise<ControlWatch> {
   const ending = new AbortController();
   const response = await fetch(`${url}/v3/watch`, {
     method: "POST",
@@ -47,8 +51,10 @@ export async function openControlWatch(url: string, prefix: string): Promise<Con
     for (const event of result?.events ?? []) {
       const revision = Number(event.kv.mod_revision);
       const kind: StoreEvent["kind"] = event.type === "DELETE" ? "delete" : "put";
-      seen.push(mark(revision, kind, Buffer.from(event.kv.key, "base64").toString()));
+      const key = Buffer.from(event.kv.key, "base64").toString();
+      seen.push(mark(revision, kind, key));
       newest = Math.max(newest, revision);
+      onEvent(key, revision);
     }
   }
   function fail(reason: string): void {

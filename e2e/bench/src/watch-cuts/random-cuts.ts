@@ -1,6 +1,6 @@
 // Watches whose connections are cut at random bytes while a writer writes, beside one whose connection never is.
 
-import { type Etcd, type Link, type Relay, startEtcd, startRelay } from "@meridian/harness";
+import { type Etcd, type Relay, startEtcd, startRelay } from "@meridian/harness";
 import type { Random } from "@meridian/proto/base";
 import { type Comparison, compare } from "./comparison.ts";
 import { openControlWatch } from "./control-watch.ts";
@@ -35,8 +35,10 @@ export type RandomCutsResult = {
 };
 
 const prefix = "/w/";
-const writePauseMs = 3;
-const catchUpMs = 60_000;
+const writePauseMs = 10;
+/** About what one revision of the writer takes on the wire. */
+const revisionBytes = 250;
+const catchUpMs = 30_000;
 
 export async function randomCuts(options: RandomCutsOptions): Promise<RandomCutsResult> {
   const watchers = Array.from({ length: options.watchers }, (_, index) => `watcher-${index}`);
@@ -66,7 +68,7 @@ async function cutAndCompare(stage: Stage): Promise<RandomCutsResult> {
     prefix,
     random: random.fork("writer"),
     keys: 300,
-    valueBytesMax: 300,
+    valueBytesMax: 60,
   });
   const control = await openControlWatch(url, prefix);
   const from = (await revisionOf(direct)) + 1;
@@ -76,7 +78,7 @@ async function cutAndCompare(stage: Stage): Promise<RandomCutsResult> {
     ),
   );
   try {
-    await writeWhileCutting(stage, writer);
+    await writeWhileCutting(stage, writer, subjects);
     const complete = () =>
       [control, ...subjects].every((each) => each.revision() === writer.revision());
     await settles(complete, catchUpMs);
@@ -96,19 +98,22 @@ async function cutAndCompare(stage: Stage): Promise<RandomCutsResult> {
 }
 
 /** Ends when the cuts are made or the time is up; the writer then rests, and all fuses are out. */
-async function writeWhileCutting(stage: Stage, writer: Writer): Promise<void> {
+async function writeWhileCutting(
+  stage: Stage,
+  writer: Writer,
+  subjects: readonly Subject[],
+): Promise<void> {
   const { relay, etcd, random } = stage;
-  const links = stage.clients.flatMap((client) =>
-    etcd.members.map((_, member) => etcd.clientLink(client, member)),
-  );
   const points = random.fork("cuts");
   const deadlineMs = performance.now() + stage.timeoutMs;
   let left = stage.cuts;
   const isOver = () => left <= 0 || performance.now() > deadlineMs;
 
-  async function cutAgainAndAgain(link: Link): Promise<void> {
+  async function cutAgainAndAgain(subject: Subject, client: string): Promise<void> {
+    const links = etcd.members.map((_, member) => etcd.clientLink(client, member));
     while (!isOver()) {
-      await relay.cutAfterBytes(link, cutPoint(points));
+      const behind = Math.max(0, writer.revision() - subject.revision());
+      await relay.cutAfterBytes(links, cutPoint(points, behind));
       left -= 1;
     }
   }
@@ -119,17 +124,20 @@ async function writeWhileCutting(stage: Stage, writer: Writer): Promise<void> {
     }
     await relay.heal();
   }
-  await Promise.all([write(), ...links.map(cutAgainAndAgain)]);
+  const cutting = subjects.map((subject, index) =>
+    cutAgainAndAgain(subject, stage.clients[index] ?? ""),
+  );
+  await Promise.all([write(), ...cutting]);
 }
 
 /**
- * Bytes until the next cut. Few: within the handshake or the watch's creation. Most: within a few events. Some: far into
- * a backlog's 1,000-revision batch, and beyond it, so that a watch that fell behind can catch up.
+ * Bytes until the next cut: some within the handshake and the watch's creation; the others anywhere from there to
+ * somewhat beyond what the watch has to catch up with. etcd sends a backlog in messages of up to 1,000 revisions, and a
+ * message that is cut is lost as a whole: with small points alone, a watch that fell behind would never catch up.
  */
-function cutPoint(random: Random): number {
-  const kind = random.next();
-  if (kind < 0.1) return random.integer(200);
-  return kind < 0.97 ? random.integer(5_000) : random.integer(1_000_000);
+function cutPoint(random: Random, revisionsBehind: number): number {
+  if (random.next() < 0.15) return random.integer(200);
+  return random.integer(800 + 2 * revisionsBehind * revisionBytes);
 }
 
 function judge(

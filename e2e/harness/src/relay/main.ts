@@ -34,7 +34,7 @@ async function carryOut(request: Request): Promise<unknown> {
       network.cut(request.selector);
       return null;
     case "cutAfterBytes":
-      await network.cutAfterBytes(request.link, request.bytes);
+      await network.cutAfterBytes(request.links, request.bytes);
       return null;
     case "blackHole":
       network.blackHole(request.selector, request.on);

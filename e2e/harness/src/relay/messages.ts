@@ -47,7 +47,7 @@ export type Command =
   | { readonly command: "addLink"; readonly options: LinkOptions }
   | { readonly command: "setDelay"; readonly distance: RoundTrip }
   | { readonly command: "cut"; readonly selector: Selector }
-  | { readonly command: "cutAfterBytes"; readonly link: LinkId; readonly bytes: number }
+  | { readonly command: "cutAfterBytes"; readonly links: readonly LinkId[]; readonly bytes: number }
   | { readonly command: "blackHole"; readonly selector: Selector; readonly on: boolean }
   | { readonly command: "heal" }
   | { readonly command: "stats" };

@@ -124,12 +124,28 @@ test("a fuse lets through exactly its bytes, then resets", async () => {
   client.on("data", (bytes) => {
     received += bytes.length;
   });
-  const burnt = network.cutAfterBytes(port, 777);
+  const burnt = network.cutAfterBytes([port], 777);
   const seen = errorCode(client);
   client.write(Buffer.alloc(5_000));
   await burnt;
   expect(await seen).toBe("ECONNRESET");
   expect(received).toBe(777);
+});
+
+test("a fuse over several links counts the bytes of all, and cuts all", async () => {
+  const ports = [
+    await network.addLink({ from: "a", to: "b", target: target() }),
+    await network.addLink({ from: "a", to: "c", target: target() }),
+  ];
+  const [one, other] = await Promise.all(ports.map(dial));
+  if (one === undefined || other === undefined) throw new Error("two were dialled");
+  await Promise.all([roundTripMs(one), roundTripMs(other)]);
+  const burnt = network.cutAfterBytes(ports, 10);
+  await exchange(one, "12345678");
+  const seen = Promise.all([errorCode(one), errorCode(other)]);
+  other.write("1234");
+  await burnt;
+  expect(await seen).toEqual(["ECONNRESET", "ECONNRESET"]);
 });
 
 test("in a black hole sockets stay open and silent; healed, everything arrives", async () => {

@@ -18,17 +18,19 @@ type Link = {
   cut: number;
   bytesUp: number;
   bytesDown: number;
-  /** Bytes towards the client until the link is cut, and whom to tell then. */
-  fuse: { bytes: number; readonly burnt: () => void } | undefined;
+  fuse: Fuse | undefined;
 };
+
+/** Bytes towards clients until its links are cut, and whom to tell then. */
+type Fuse = { readonly links: readonly Link[]; bytes: number; readonly burnt: () => void };
 
 export type Network = {
   /** Opens a listener; the port it got is the link's id. Fails when the port is taken. */
   readonly addLink: (options: LinkOptions) => Promise<LinkId>;
   readonly setDelay: (distance: RoundTrip) => void;
   readonly cut: (selector: Selector) => void;
-  /** Settles once the link was cut, or healed before that. A second fuse replaces the first. */
-  readonly cutAfterBytes: (link: LinkId, bytes: number) => Promise<void>;
+  /** Settles once the links were cut, or healed before that. A link's new fuse takes the place of its old one. */
+  readonly cutAfterBytes: (links: readonly LinkId[], bytes: number) => Promise<void>;
   readonly blackHole: (selector: Selector, on: boolean) => void;
   readonly heal: () => void;
   readonly stats: () => readonly LinkStats[];
@@ -85,12 +87,14 @@ export function openNetwork(): Network {
         cutConnections(link, (each) => matches(selector, link, each.from()));
       }
     },
-    cutAfterBytes: (id, bytes) => {
-      const link = links.get(id);
-      if (link === undefined) return Promise.reject(new Error(`no link has the id ${id}`));
-      link.fuse?.burnt();
+    cutAfterBytes: (ids, bytes) => {
+      const chosen = ids.map((id) => links.get(id));
+      const known = chosen.filter((each) => each !== undefined);
+      if (known.length < ids.length) return Promise.reject(new Error(`no such link: ${ids}`));
+      for (const link of known) removeFuse(link.fuse);
       return new Promise((resolve) => {
-        link.fuse = { bytes, burnt: resolve };
+        const fuse: Fuse = { links: known, bytes, burnt: resolve };
+        for (const link of known) link.fuse = fuse;
       });
     },
     blackHole: (selector, on) => {
@@ -100,10 +104,7 @@ export function openNetwork(): Network {
     },
     heal: () => {
       holes.clear();
-      for (const link of links.values()) {
-        link.fuse?.burnt();
-        link.fuse = undefined;
-      }
+      for (const link of links.values()) removeFuse(link.fuse);
       reconsider();
     },
     stats: () => [...links.values()].map(statsOf),
@@ -147,10 +148,14 @@ function admitDown(link: Link, bytes: number): Admission {
 }
 
 function burn(link: Link): void {
-  const burnt = link.fuse?.burnt;
-  link.fuse = undefined;
-  cutConnections(link, () => true);
-  burnt?.();
+  const { fuse } = link;
+  for (const each of fuse?.links ?? [link]) cutConnections(each, () => true);
+  removeFuse(fuse);
+}
+
+function removeFuse(fuse: Fuse | undefined): void {
+  for (const link of fuse?.links ?? []) link.fuse = undefined;
+  fuse?.burnt();
 }
 
 function cutConnections(link: Link, chosen: (connection: Connection) => boolean): void {

@@ -27,10 +27,11 @@ export type Relay = {
   /** Ends live connections by RST, all or the selected ones. New ones are let in. */
   readonly cut: (selector: Selector | "all") => Promise<void>;
   /**
-   * Resets the link once that many more bytes went from the target to clients, to the byte.
-   * Resolves when that has happened, or when `heal` took the fuse away; a second call replaces the first.
+   * Resets the links once that many more bytes, over all of them together, went from targets to clients, to the byte.
+   * Resolves when that has happened, or when `heal` took the fuse away. A link has one fuse: a new one takes the place
+   * of the old one.
    */
-  readonly cutAfterBytes: (link: Link, bytes: number) => Promise<void>;
+  readonly cutAfterBytes: (links: Link | readonly Link[], bytes: number) => Promise<void>;
   /** On: sockets stay open, nothing flows, new connections are accepted and stay silent. Off: what waited flows. */
   readonly blackHole: (selector: Selector, on: boolean) => Promise<void>;
   /** Ends all black holes and fuses. */
@@ -97,7 +98,8 @@ export async function startRelay(options: RelayOptions = {}): Promise<Relay> {
     },
     setDelay: (from, to, rttMs) => tell({ command: "setDelay", distance: { from, to, rttMs } }),
     cut: (selector) => tell({ command: "cut", selector: selector === "all" ? {} : selector }),
-    cutAfterBytes: (link, bytes) => tell({ command: "cutAfterBytes", link: link.id, bytes }),
+    cutAfterBytes: (links, bytes) =>
+      tell({ command: "cutAfterBytes", links: [links].flat().map((link) => link.id), bytes }),
     blackHole: (selector, on) => tell({ command: "blackHole", selector, on }),
     heal: () => tell({ command: "heal" }),
     // stats answers a list of this shape.
