@@ -26,6 +26,9 @@ export function conflictProblem(
   inForce: Version | undefined,
 ): Problem {
   const message = `${formatVersion(inForce)} is in force, not ${formatVersion(expected)}`;
-  const hint = `look at what changed, then apply to that: --expected ${formatVersion(inForce)}`;
+  const hint =
+    inForce === undefined
+      ? "nothing was ever applied here; apply without an expected version"
+      : `look at what changed, then apply to that: --expected ${formatVersion(inForce)}`;
   return problem("conflict", "expected", message, hint);
 }
