@@ -68,6 +68,7 @@ async function cutAtRandom(members: 1 | 3): Promise<readonly Figure[]> {
     { name: `${name}: repeated`, value: result.repeated, unit: "events", atMost: 0 },
     { name: `${name}: invented`, value: result.invented, unit: "events", atMost: 0 },
     { name: `${name}: out of order`, value: result.misplaced, unit: "events", atMost: 0 },
+    { name: `${name}: watches that ended`, value: result.ended, unit: "", atMost: 0 },
     { name: `${name}: lost by the server itself`, value: result.lostByServer, unit: "events" },
   ]);
 }

@@ -50,7 +50,6 @@ export async function measureCommitToApplied(applies: number): Promise<CommitToA
   try {
     const { etcd } = cluster;
     if (etcd === undefined) throw new Error("the cluster was started without etcd");
-    await etcd.lead(0);
     const turns = await measureTurns({ cluster, etcd, applies });
     return {
       regions: cluster.regions.map(({ name }, index) => ({

@@ -29,6 +29,8 @@ export type RandomCutsResult = {
   readonly repeated: number;
   readonly invented: number;
   readonly misplaced: number;
+  /** Watches that ended because history was said to be gone, though nothing was compacted. */
+  readonly ended: number;
   /** Some of what went wrong, for a person. */
   readonly examples: readonly string[];
   readonly seconds: number;
@@ -157,6 +159,7 @@ function judge(
     repeated: count("repeated"),
     invented: count("invented"),
     misplaced: count("misplaced"),
+    ended: subjects.filter((subject) => subject.isCompacted()).length,
     examples: kinds.flatMap((kind) =>
       found.flatMap((each) => each[kind].slice(0, 2).map((event) => `${kind}: ${event}`)),
     ),
