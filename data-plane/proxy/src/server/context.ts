@@ -17,14 +17,13 @@ export type ServerContext = {
   readonly protocol: ClientProtocol;
   readonly upstreams: Upstreams;
   readonly deadlines: Deadlines;
-  /** Exchanges that have not settled. */
-  readonly live: Set<Exchange>;
   readonly isDraining: () => boolean;
   readonly newRequestId: () => string;
   /** Goes on with a later stage of the pipeline. */
   readonly resume: (exchange: Exchange, stage: "relay" | "settle") => void;
   /** Sends a refusal; the pipeline settles afterwards. */
   readonly refuse: (exchange: Exchange, error: ClientError) => void;
-  /** After each settled exchange. */
-  readonly settled: (exchange: Exchange) => void;
+  /** A new exchange, and the end of one: each is told once. */
+  readonly opened: () => void;
+  readonly settled: () => void;
 };

@@ -60,6 +60,7 @@ export function createDataServer(options: DataServerOptions): DataServer {
 class RunningServer {
   readonly context: ServerContext;
   #draining = false;
+  #live = 0;
   #total = 0;
   #ids = 0;
   readonly #idPrefix: string;
@@ -78,11 +79,13 @@ class RunningServer {
       protocol: openai,
       upstreams: new Upstreams(options.peerTls, settings.peerVia),
       deadlines: new Deadlines(clock),
-      live: new Set(),
       isDraining: () => this.#draining,
       newRequestId: () => `${this.#idPrefix}${(++this.#ids).toString(36).padStart(6, "0")}`,
       resume,
       refuse: (exchange, error) => this.#refuse(exchange, error),
+      opened: () => {
+        this.#live += 1;
+      },
       settled: () => this.#settled(),
     };
   }
@@ -93,7 +96,7 @@ class RunningServer {
 
   beginDrain(): Promise<void> {
     this.#draining = true;
-    if (this.context.live.size === 0) return Promise.resolve();
+    if (this.#live === 0) return Promise.resolve();
     return new Promise((resolve) => this.#drained.push(resolve));
   }
 
@@ -103,9 +106,9 @@ class RunningServer {
   }
 
   stats(): DataServerStats {
-    const { clock, engine, live } = this.context;
+    const { clock, engine } = this.context;
     return {
-      live: live.size,
+      live: this.#live,
       total: this.#total,
       draining: this.#draining,
       report: engine.report(clock.now()),
@@ -114,7 +117,8 @@ class RunningServer {
 
   #settled(): void {
     this.#total += 1;
-    if (this.context.live.size > 0) return;
+    this.#live -= 1;
+    if (this.#live > 0) return;
     for (const resolve of this.#drained.splice(0)) resolve();
   }
 

@@ -13,7 +13,12 @@ function pass(ms: number): void {
 }
 
 function sleeper(deadlines: Deadlines, at: number): { readonly woken: number[] } & Sleeper {
-  const made = { woken: [] as number[], wakeAt: () => at, wake: (when: number) => wake(when) };
+  const made = {
+    sleepsAt: -1,
+    woken: [] as number[],
+    wakeAt: () => at,
+    wake: (when: number) => wake(when),
+  };
   const wake = (when: number): void => {
     made.woken.push(when);
     deadlines.unwatch(made);
@@ -55,4 +60,20 @@ test("after the process stood still nobody is judged before another sweep", () =
   expect(one.woken).toEqual([]);
   pass(sweepMs);
   expect(one.woken).toEqual([5_020]);
+});
+
+test("sleepers that leave, stay or come while others are woken are each woken once, at their time", () => {
+  now = 0;
+  const deadlines = new Deadlines({ now: () => now, wall: () => 0 });
+  const many = Array.from({ length: 50 }, (_, each) =>
+    sleeper(deadlines, each % 5 === 0 ? 500 : 40),
+  );
+  for (const gone of many.slice(10, 20)) deadlines.unwatch(gone);
+  pass(200);
+  const counts = many.map((each) => each.woken.length);
+  expect(counts).toEqual(
+    many.map((_, each) => (each % 5 === 0 || (each >= 10 && each < 20) ? 0 : 1)),
+  );
+  pass(400);
+  expect(many.filter((each) => each.woken.length === 1)).toHaveLength(40);
 });

@@ -39,6 +39,7 @@ export class Exchange implements CallListener {
   readonly arrival: Arrival;
   readonly startedAt: Instant;
   readonly answer: ClientAnswer;
+  sleepsAt = -1;
   /** Index of the stage that runs next. */
   stage = 0;
   body: Buffer | undefined;

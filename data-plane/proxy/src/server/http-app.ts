@@ -208,7 +208,7 @@ function openExchange(
 ): Exchange {
   const requestId = readRequestId(http.request.headers["x-request-id"]) ?? context.newRequestId();
   const exchange = new Exchange(context, { ...from, requestId }, http);
-  context.live.add(exchange);
+  context.opened();
   return exchange;
 }
 

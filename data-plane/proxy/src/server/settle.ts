@@ -14,13 +14,12 @@ export function settle(exchange: Exchange): void {
   const outcome = outcomeOf(exchange);
   if (outcome !== undefined) context.engine.observe(outcome, now);
   context.deadlines.unwatch(exchange);
-  context.live.delete(exchange);
   const finished = finishedExchange(exchange, outcome, now);
   context.metrics.finished(finished);
   if (finished.ending === "broken" || (finished.ending === "refused" && finished.status >= 500)) {
     context.logger.warn(logFields(finished), "request not answered");
   }
-  context.settled(exchange);
+  context.settled();
 }
 
 function outcomeOf(exchange: Exchange): Outcome | undefined {

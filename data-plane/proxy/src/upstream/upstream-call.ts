@@ -60,6 +60,7 @@ type Mode = "head" | "stream" | "whole" | "raw" | "refusal" | "discard";
 export class UpstreamCall implements Dispatcher.DispatchHandler {
   readonly attempt: number;
   readonly candidate: Candidate;
+  sleepsAt = -1;
   status = 0;
   headers: Headers = {};
   tap: StreamTap | undefined;
