@@ -59,12 +59,18 @@ export class RegionView {
     for (const change of changes) {
       const key = change.kind === "put" ? change.entry.key : change.key;
       if (!key.startsWith(keys.drainPrefix)) continue;
-      drainChanged = true;
-      this.#orders.delete(key);
-      if (change.kind === "delete") continue;
+      if (change.kind === "delete") {
+        drainChanged = this.#orders.delete(key) || drainChanged;
+        continue;
+      }
       const order = readDrain(key, change.entry.value);
-      if (order.kind === "ok") this.#orders.set(key, order.value);
-      else this.#noteBadRow(order.error);
+      if (order.kind === "err") {
+        // The last good order holds; it ends by itself.
+        this.#noteBadRow(order.error);
+        continue;
+      }
+      this.#orders.set(key, order.value);
+      drainChanged = true;
     }
     return drainChanged;
   }
