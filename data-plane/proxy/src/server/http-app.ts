@@ -181,7 +181,9 @@ function mountInference(
       reply.hijack();
       const { exchange } = request;
       if (exchange === undefined) return;
-      context.refuse(exchange, requestError(error));
+      // A body that breaks off is a client that left: there is nobody to tell.
+      if (request.raw.destroyed && !request.raw.complete) exchange.ending = { kind: "client-gone" };
+      else context.refuse(exchange, requestError(error));
       context.resume(exchange, "settle");
     },
   });

@@ -48,6 +48,14 @@ test.each([
   },
 );
 
+test("a body over the limit is refused, too, when its length was not stated", async () => {
+  const { url, finished } = await bed({ document: oneRegion([]), bodyBytesMax: 1_000 });
+  const headers = { "transfer-encoding": "chunked" };
+  const reply = await ask(`${url}/v1/completions`, { body: "x".repeat(5_000), headers });
+  expect(reply.status).toBe(413);
+  expect(finished).toMatchObject([{ ending: "refused", status: 413 }]);
+});
+
 test("every problem of a body is told at once", async () => {
   const { url } = await bed({ document: oneRegion([]) });
   const body = { model: 7, stream: "yes", n: 0, max_tokens: -1 };
@@ -97,6 +105,17 @@ test("a stranger is refused before the body is read", async () => {
     socket.once("data", (data) => resolve(String(data).split("\r\n")));
   });
   expect(head).toBe("HTTP/1.1 401 Unauthorized");
+});
+
+test("a client that leaves in the middle of its upload is settled", async () => {
+  const { url, server, finished } = await bed({ document: oneRegion([]) });
+  const { port } = new URL(url);
+  const socket = net.connect(Number(port), "127.0.0.1");
+  socket.write("POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 900\r\n\r\n{");
+  await vi.waitFor(() => expect(server.stats().live).toBe(1));
+  socket.destroy();
+  await vi.waitFor(() => expect(server.stats()).toMatchObject({ live: 0, total: 1 }));
+  expect(finished).toMatchObject([{ ending: "client-gone", status: 499 }]);
 });
 
 test("without a policy requests are refused with a time to try again", async () => {
