@@ -1,6 +1,6 @@
 // What the control plane tells about itself: log lines on stderr and metrics. Neither carries documents, keys or secrets.
 
-import { status } from "@grpc/grpc-js";
+import { setLogger, status } from "@grpc/grpc-js";
 import type { WatchState } from "@meridian/control-core/watch";
 import type { Version } from "@meridian/proto/gen/snapshot_pb";
 import { type Logger, pino } from "pino";
@@ -37,7 +37,12 @@ export function createLogger(options: {
   readonly region: string;
 }): Logger {
   const { level, id, region } = options;
-  return pino({ level, base: { program: id, region } }, pino.destination({ dest: 2, sync: false }));
+  const base = { program: id, region };
+  const logger = pino({ level, base }, pino.destination({ dest: 2, sync: false }));
+  // grpc-js writes lines of its own to stderr; what matters of them is told by us, with what to do.
+  const note = (...parts: readonly unknown[]) => logger.debug({ grpc: parts.join(" ") }, "grpc");
+  setLogger({ error: note, info: note, debug: note });
+  return logger;
 }
 
 const durationBuckets = [0.002, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30];

@@ -25,42 +25,54 @@ export function testPolicy(weight = 1) {
   };
 }
 
+export type RigOptions = {
+  /** Default eu-west. */
+  readonly region?: string;
+  /** With the certificates of another rig, which then must outlive this one. */
+  readonly certificatesOf?: Rig;
+  /** Default: an embedded store of its own, serving all regions. */
+  readonly store?: string;
+};
+
 export class Rig {
   readonly folder: string;
   readonly address: string;
   readonly opsUrl: string;
   readonly program: Program;
+  readonly #pki: string;
   readonly #clients: Client[] = [];
   #operator: Client | undefined;
 
-  private constructor(folder: string, port: number, opsPort: number) {
-    this.folder = folder;
+  private constructor(options: RigOptions, port: number, opsPort: number) {
+    const { region = "eu-west", certificatesOf, store } = options;
+    this.folder = mkdtempSync(join(tmpdir(), "meridian-control-"));
+    this.#pki = certificatesOf === undefined ? join(this.folder, "pki") : certificatesOf.#pki;
     this.address = `127.0.0.1:${port}`;
     this.opsUrl = `http://127.0.0.1:${opsPort}`;
+    const serves = store === undefined ? testRegions.join(",") : region;
     this.program = new Program({
-      name: "control-eu-west",
+      name: `control-${region}`,
       entry: entries.controlPlane,
       environment: {
-        MERIDIAN_REGION: "eu-west",
+        MERIDIAN_REGION: region,
         MERIDIAN_LISTEN: this.address,
         MERIDIAN_OPS_LISTEN: `127.0.0.1:${opsPort}`,
-        MERIDIAN_STORE: `embedded:${join(folder, "store")}`,
-        MERIDIAN_SERVES_REGIONS: testRegions.join(","),
-        MERIDIAN_TLS_DIR: this.tls("control-eu-west"),
+        MERIDIAN_STORE: store ?? `embedded:${join(this.folder, "store")}`,
+        MERIDIAN_SERVES_REGIONS: serves,
+        MERIDIAN_TLS_DIR: this.tls(`control-${region}`),
         MERIDIAN_LOG_LEVEL: "debug",
       },
       readyUrl: `${this.opsUrl}/readyz`,
     });
   }
 
-  static async start(): Promise<Rig> {
-    const folder = mkdtempSync(join(tmpdir(), "meridian-control-"));
+  static async start(options: RigOptions = {}): Promise<Rig> {
     const [port = 0, opsPort = 0] = await freePorts(2);
-    const rig = new Rig(folder, port, opsPort);
+    const rig = new Rig(options, port, opsPort);
     const regions = testRegions.flatMap((region) => ["--region", region]);
     const made = await runCommand({
       entry: entries.commandLine,
-      args: ["pki", "init", "--out", join(folder, "pki"), ...regions],
+      args: ["pki", "init", "--out", rig.#pki, ...regions],
     });
     if (made.code !== 0) throw new Error(`no certificates: ${made.stderr}`);
     await rig.program.start();
@@ -69,7 +81,7 @@ export class Rig {
 
   /** Folder of a part's certificate: operator, proxy-eu-west, … */
   tls(part: string): string {
-    return join(this.folder, "pki", part);
+    return join(this.#pki, part);
   }
 
   /** A connection of its own, closed with the rig. */

@@ -1,0 +1,176 @@
+import { status } from "@grpc/grpc-js";
+import { type Etcd, startEtcd } from "@meridian/harness";
+import { AdminService, type StatusResponse } from "@meridian/proto/gen/admin_pb";
+import { formatVersion } from "@meridian/proto/snapshot";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { callUnary } from "./test-calls.ts";
+import { TestProxy } from "./test-proxy.ts";
+import { Rig, testPolicy, testRegions } from "./test-rig.ts";
+
+const { method } = AdminService;
+let etcd: Etcd;
+const rigs: Rig[] = [];
+
+beforeAll(async () => {
+  etcd = await startEtcd({ members: 1 });
+  for (const region of testRegions) {
+    const [first] = rigs;
+    const store = `etcd:${etcd.endpoints(region).join(",")}`;
+    rigs.push(
+      await Rig.start({ region, store, ...(first === undefined ? {} : { certificatesOf: first }) }),
+    );
+  }
+});
+afterAll(async () => {
+  await Promise.all(rigs.toReversed().map((each) => each.stop()));
+  await etcd?.stop();
+});
+
+function rig(index: number): Rig {
+  const found = rigs[index];
+  if (found === undefined) throw new Error("not started");
+  return found;
+}
+
+const statusBy = (index: number): Promise<StatusResponse> =>
+  callUnary(rig(index).operator, method.status, {});
+
+const proxyOf = (index: number) => {
+  const region = testRegions[index] ?? "";
+  return new TestProxy(rig(index).connect(`proxy-${region}`), region, `${region}-1`);
+};
+
+const patient = { timeout: 20_000, interval: 200 };
+
+test("a policy applied in one region is pushed in all, in one version", async () => {
+  const proxies = testRegions.map((_, index) => proxyOf(index));
+  for (const each of proxies) each.hello();
+  const applied = await rig(0).apply(testPolicy());
+  expect(formatVersion(applied.version)).toBe("1.1");
+  for (const [index, each] of proxies.entries()) {
+    const push = await each.pushes.next();
+    expect(push.region).toBe(testRegions[index]);
+    expect(formatVersion(push.version)).toBe("1.1");
+    each.accept(push);
+  }
+});
+
+test("appliers of all regions at once all get a version of their own", async () => {
+  const applied = await Promise.all(
+    Array.from({ length: 30 }, (_, index) => rig(index % 3).apply(testPolicy(10 + index))),
+  );
+  const versions = new Set(applied.map((each) => formatVersion(each.version)));
+  expect(versions.size).toBe(30);
+  await vi.waitFor(async () => {
+    for (const index of [0, 1, 2]) {
+      expect(formatVersion((await statusBy(index)).policy)).toBe("1.31");
+    }
+  }, patient);
+});
+
+test("each control plane shows the proxies of all", async () => {
+  const proxies = testRegions.map((_, index) => proxyOf(index));
+  for (const each of proxies) each.hello();
+  await vi.waitFor(async () => {
+    const { controlPlanes, proxies: seen } = await statusBy(1);
+    expect(controlPlanes.map((each) => `${each.id} ${each.state}`)).toEqual([
+      "control-ap-south serving",
+      "control-eu-west serving",
+      "control-us-east serving",
+    ]);
+    expect(seen.map((each) => `${each.id} at ${each.controlPlane}`)).toEqual([
+      "ap-south-1 at control-ap-south",
+      "eu-west-1 at control-eu-west",
+      "us-east-1 at control-us-east",
+    ]);
+  }, patient);
+});
+
+test("a drain given in one region reaches the proxies of another at once", async () => {
+  const states = proxyOf(2).states();
+  await states.next();
+  const at = performance.now();
+  const done = await callUnary(rig(0).operator, method.drain, {
+    what: { case: "region", value: "us-east" },
+    forSeconds: 600,
+    reason: "test",
+    force: true,
+  });
+  expect(done.problems).toEqual([]);
+  for (;;) {
+    const { regions } = await states.next();
+    if (regions.some((each) => each.name === "us-east" && each.draining)) break;
+  }
+  expect(performance.now() - at).toBeLessThan(2_000);
+  await callUnary(rig(1).operator, method.undrain, { what: { case: "region", value: "us-east" } });
+});
+
+test("a killed control plane is told as unreachable, and then as gone", async () => {
+  await rig(2).program.kill();
+  const before = await statusBy(0);
+  const dead = before.controlPlanes.find((each) => each.id === "control-ap-south");
+  expect(dead?.state).toBe("unreachable");
+  await vi.waitFor(
+    async () => {
+      const { controlPlanes, regions } = await statusBy(0);
+      expect(controlPlanes.map((each) => each.id)).not.toContain("control-ap-south");
+      expect(regions.find((each) => each.name === "ap-south")?.state).toBe("unknown");
+    },
+    { timeout: 40_000, interval: 500 },
+  );
+  await rig(2).program.start();
+});
+
+test("without etcd all is served on as stale, writes are refused, and all comes back with it", async () => {
+  const version = formatVersion((await statusBy(0)).policy);
+  const states = proxyOf(0).states();
+  await etcd.member(0).kill();
+  for (;;) {
+    if (!(await states.next(20_000)).storeReachable) break;
+  }
+  const late = proxyOf(0);
+  late.hello();
+  expect(formatVersion((await late.pushes.next()).version)).toBe(version);
+  await expect(rig(0).apply(testPolicy(99))).rejects.toMatchObject({ code: status.UNAVAILABLE });
+  const stale = await statusBy(0);
+  expect(stale.controlPlanes.find((each) => each.id === "control-eu-west")?.state).toBe("stale");
+  expect(formatVersion(stale.policy)).toBe(version);
+  const drain = callUnary(rig(0).operator, method.drain, {
+    what: { case: "region", value: "us-east" },
+    forSeconds: 60,
+    reason: "test",
+    force: true,
+  });
+  await expect(drain).rejects.toMatchObject({ code: status.UNAVAILABLE });
+
+  await etcd.member(0).start();
+  await etcd.member(0).ready();
+  for (;;) {
+    if ((await states.next(20_000)).storeReachable) break;
+  }
+  const applied = await rig(1).apply(testPolicy(100));
+  expect(applied.version?.sequence).toBeGreaterThan(31n);
+  late.accept({ ...(late.pushes.items[0] ?? (await late.pushes.next())) });
+  expect(formatVersion((await late.pushes.next()).version)).toBe(formatVersion(applied.version));
+});
+
+test("all control planes together write less than five times a second", async () => {
+  const writes = async () => {
+    let sum = 0;
+    for (const each of rigs) {
+      const text = await (await fetch(`${each.opsUrl}/metrics`)).text();
+      const found = /meridian_control_store_writes_total\{outcome="ok"\} (\d+)/.exec(text);
+      sum += Number(found?.[1] ?? 0);
+    }
+    return sum;
+  };
+  const before = await writes();
+  const at = performance.now();
+  await vi.waitFor(() => expect(performance.now() - at).toBeGreaterThan(6_000), {
+    timeout: 10_000,
+    interval: 500,
+  });
+  const perSecond = ((await writes()) - before) / ((performance.now() - at) / 1_000);
+  expect(perSecond).toBeGreaterThan(1);
+  expect(perSecond).toBeLessThan(5);
+});
