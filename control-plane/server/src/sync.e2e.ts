@@ -1,6 +1,10 @@
+import { readFileSync } from "node:fs";
+import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
+import { join } from "node:path";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { status } from "@grpc/grpc-js";
 import { AdminService } from "@meridian/proto/gen/admin_pb";
-import { Verdict } from "@meridian/proto/gen/sync_pb";
+import { StateRequestSchema, Verdict } from "@meridian/proto/gen/sync_pb";
 import { formatVersion, readSnapshot } from "@meridian/proto/snapshot";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { callUnary } from "./test-calls.ts";
@@ -247,6 +251,54 @@ test("who reads nothing delays nobody else, and gets the newest when reading aga
   slow.accept(await slow.pushes.next());
   expect(formatVersion((await slow.pushes.next()).version)).toBe(newest);
 });
+
+test("frames for who reads none are skipped, never queued, and all others get each", async () => {
+  // So many pools that one frame fills a stream's flow-control window.
+  const names = Array.from({ length: 1_800 }, (_, index) => `model-with-a-long-name-${index}`);
+  const backends = Array.from({ length: 4 }, (_, index) => ({
+    name: `wide-${index}`,
+    region: "eu-west",
+    url: "http://127.0.0.1:9",
+    serves: names.slice(index * 450, (index + 1) * 450).map((model) => ({ model })),
+  }));
+  const models = names.map((name) => ({ name }));
+  const policy = { regions: testPolicy().regions, backends, models };
+  expect((await rig.apply(policy)).problems.filter((each) => !each.warning)).toEqual([]);
+  const ignorant = openUnreadStates();
+  const states = newProxy().states();
+  await vi.waitFor(
+    async () => {
+      const metrics = await (await fetch(`${rig.opsUrl}/metrics`)).text();
+      const skipped = /state_frames_total\{outcome="skipped"\} (\d+)/.exec(metrics)?.[1];
+      expect(Number(skipped ?? 0)).toBeGreaterThan(2);
+    },
+    { timeout: 10_000, interval: 250 },
+  );
+  const sequences = states.items.map((each) => each.sequence);
+  expect(sequences.length).toBeGreaterThan(3);
+  expect(sequences).toEqual(sequences.toSorted((a, b) => Number(a - b)));
+  ignorant.destroy();
+});
+
+/** A state stream on bare HTTP/2 that reads nothing: grpc-js's own client reads ahead without bound. */
+function openUnreadStates(): ClientHttp2Session {
+  const file = (name: string) => readFileSync(join(rig.tls("proxy-eu-west"), name));
+  const secure = { ca: file("ca.pem"), cert: file("cert.pem"), key: file("key.pem") };
+  const session = connectHttp2(`https://${rig.address}`, { ...secure, servername: "localhost" });
+  const stream = session.request({
+    ":method": "POST",
+    ":path": "/meridian.v1.SyncService/State",
+    "content-type": "application/grpc",
+    te: "trailers",
+  });
+  stream.on("error", () => undefined);
+  const node = { id: "unread", region: "eu-west", build: "test" };
+  const message = toBinary(StateRequestSchema, create(StateRequestSchema, { node }));
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(message.length, 1);
+  stream.end(Buffer.concat([head, message]));
+  return session;
+}
 
 test("a killed control plane that comes back serves the same policy under the same version", async () => {
   const version = await applyAnother();
