@@ -44,7 +44,8 @@ export function read(file: string): string {
 }
 
 export function isTest(file: string): boolean {
-  return /\.(test|e2e|contract|property)\.ts$/.test(file) || file.startsWith("e2e/tests/");
+  const isNamedSo = /\.(test|e2e|contract|property)\.ts$|\/test-[^/]+\.ts$/.test(file);
+  return isNamedSo || file.startsWith("e2e/tests/");
 }
 
 /** The package folder that a file belongs to. */
