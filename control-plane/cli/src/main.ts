@@ -1,8 +1,9 @@
 // The command `meridian`.
 
-import { Command, CommanderError } from "commander";
+import { CommanderError } from "commander";
 import { exitCodes, type Outcome } from "./outcome.ts";
-import { pkiCommand } from "./pki/commands.ts";
+import { makeProgram } from "./program.ts";
+import { noPaint, terminalPaint } from "./render.ts";
 
 async function settle(pending: Promise<Outcome>): Promise<void> {
   const { code, out, notes } = await pending;
@@ -11,10 +12,10 @@ async function settle(pending: Promise<Outcome>): Promise<void> {
   process.exitCode = code;
 }
 
-const program = new Command("meridian")
-  .description("operate Meridian: policies, drains, certificates")
-  .exitOverride();
-program.addCommand(pkiCommand(settle));
+// Problems go to stderr; https://no-color.org
+const isColoured = process.stderr.isTTY === true && (process.env.NO_COLOR ?? "") === "";
+const paint = isColoured ? terminalPaint : noPaint;
+const program = makeProgram({ settle, paint, write: (text) => process.stdout.write(text) });
 
 try {
   await program.parseAsync();

@@ -1,0 +1,40 @@
+// The grammar of the command `meridian`: every command in one list.
+
+import { Command } from "commander";
+import { addCompletion } from "./completion.ts";
+import { fleetCommands } from "./fleet-commands.ts";
+import { exitCodes } from "./outcome.ts";
+import { pkiCommand } from "./pki/commands.ts";
+import { policyCommands, type Settle } from "./policy-commands.ts";
+import type { Paint } from "./render.ts";
+
+const exitText = `
+Exit codes: ${exitCodes.ok} done, ${exitCodes.refused} refused with problems, ${exitCodes.usage} wrong use,
+${exitCodes.unreachable} no control plane reached, ${exitCodes.conflict} another version is in force, ${exitCodes.denied} not allowed.`;
+
+export type ProgramOptions = {
+  readonly settle: Settle;
+  readonly paint: Paint;
+  readonly write: (text: string) => void;
+};
+
+/** A program that throws CommanderError instead of ending the process. */
+export function makeProgram({ settle, paint, write }: ProgramOptions): Command {
+  const program = new Command("meridian")
+    .description("operate Meridian: policies, status, drains, certificates")
+    .addHelpText("after", exitText);
+  const commands = [
+    ...policyCommands(settle, paint),
+    ...fleetCommands(settle, paint),
+    pkiCommand(settle),
+  ];
+  for (const each of commands) program.addCommand(each);
+  addCompletion(program, write);
+  throwInsteadOfExit(program);
+  return program;
+}
+
+function throwInsteadOfExit(command: Command): void {
+  command.exitOverride();
+  for (const each of command.commands) throwInsteadOfExit(each);
+}
