@@ -1,6 +1,7 @@
 // Calls to a control plane: which one, with which certificate, and what a failed call means for the caller.
 
 import { existsSync, readFileSync } from "node:fs";
+import { isIP } from "node:net";
 import { join } from "node:path";
 import type {
   DescMessage,
@@ -87,6 +88,7 @@ async function callOne<I extends DescMessage, O extends DescMessage>(
   const secure = credentials.createSsl(files.ca, files.key, files.cert);
   const client = new Client(server, secure, {
     "grpc.max_receive_message_length": 64 * 1024 * 1024,
+    ...serverName(server),
   });
   const deadline = Date.now() + options.timeoutMs;
   const answer = await new Promise<Result<MessageShape<O>, ServiceError>>((resolve) => {
@@ -106,6 +108,12 @@ async function callOne<I extends DescMessage, O extends DescMessage>(
   });
   client.close();
   return answer.kind === "ok" ? answer : err(explain(server, answer.error, status));
+}
+
+/** TLS has no server names for bare addresses; every certificate of ours is also localhost's. */
+function serverName(server: string): { readonly [option: string]: string } {
+  const host = parseAddress(server)?.host ?? "";
+  return isIP(host) === 0 ? {} : { "grpc.ssl_target_name_override": "localhost" };
 }
 
 /** A call that ended with neither an error nor an answer. */
