@@ -51,8 +51,8 @@ type Probe = {
   readonly purpose: "life" | "home";
   readonly endpoint: number;
   readonly until: Instant;
-  /** Told before the read was sent: a read that does not see it is of a store that went back. */
-  readonly told: Revision;
+  /** Known before the read was sent: a read that does not see it is of a store that went back. */
+  readonly known: Revision;
 };
 
 export class WatchEngine {
@@ -61,6 +61,8 @@ export class WatchEngine {
   readonly #order: EndpointOrder;
   /** Events below are not wanted, or told already. */
   #next: Revision;
+  /** The store surely stood here once. Not #next - 1: a watch may begin at a revision to come. */
+  #known: Revision = 0;
   #stream: Stream | undefined;
   #probe: Probe | undefined;
   #reopenAt: Instant | undefined;
@@ -197,6 +199,7 @@ export class WatchEngine {
 
   #advance(stream: Stream, revision: Revision, now: Instant): void {
     this.#next = revision + 1;
+    this.#known = Math.max(this.#known, revision);
     this.#contactAt = now;
     this.#attempts = 0;
     stream.quietSince = now;
@@ -208,7 +211,7 @@ export class WatchEngine {
   #ask(purpose: Probe["purpose"], endpoint: number, now: Instant): void {
     const { probeMs } = this.#timings;
     const id = this.#ids++;
-    this.#probe = { id, purpose, endpoint, until: now + probeMs, told: this.#next - 1 };
+    this.#probe = { id, purpose, endpoint, until: now + probeMs, known: this.#known };
     this.#commands.push({ kind: "probe", probe: id, endpoint, deadlineMs: probeMs });
   }
 
@@ -223,12 +226,13 @@ export class WatchEngine {
       this.#fail(stream, `its member has no quorum: ${result.message}`, now);
       return;
     }
-    // Not this.#next: events may have overtaken the answer.
-    if (result.revision < probe.told) {
+    // Not this.#known: events may have overtaken the answer.
+    if (result.revision < probe.known) {
       // Restored from a backup: what we hold is of a future that never was.
       this.#endCompacted(result.revision + 1);
       return;
     }
+    this.#known = Math.max(this.#known, result.revision);
     this.#contactAt = now;
     stream.quietSince = now;
     if (stream.confirmedAt === undefined) {

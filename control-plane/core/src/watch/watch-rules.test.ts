@@ -132,10 +132,23 @@ describe("resuming", () => {
 
   test("a store that went back to its past ends the watch", () => {
     const bench = new Bench(100);
+    bench.goLive(120);
+    bench.fail();
+    bench.reopened();
     bench.respond({ created: true });
     bench.answer({ kind: "answered", revision: 40, newest: 40 });
     expect(bench.said.at(-1)).toMatchObject({ notice: { kind: "compacted", oldest: 41 } });
   });
+});
+
+test("a watch from a revision to come waits for it, though reads see an older store", () => {
+  const bench = new Bench(100);
+  bench.goLive(97);
+  bench.passUntil(bench.now + watchTimings.quietMs);
+  bench.answer({ kind: "answered", revision: 98, newest: 98 });
+  expect(bench.engine.state).toBe("live");
+  bench.respond({ revision: 100, events: [put(100)] });
+  expect(bench.notices()).toEqual(["events"]);
 });
 
 test("a read that newer events overtook is no sign of a store that went back", () => {
