@@ -117,15 +117,25 @@ describe("a bad policy is refused with all its problems, and nothing changes", (
       shows: [/MiB|bytes|large/],
     },
     {
-      what: "several things at once",
+      what: "several mistakes of form",
       text: () =>
         stringify({
           ...cluster.policy,
           extra: 1,
-          regions: [...cluster.policy.regions, { name: "Not A Name" }],
-          routes: [{ name: "r", retry: { attempts: "many" } }],
+          routes: [{ name: "r", retry: { attempts: "many" } }, { nmae: "s" }],
         }),
-      shows: [/extra/, /Not A Name/, /attempts/],
+      shows: [/extra/, /routes\[0\]\.retry\.attempts/, /nmae/],
+    },
+    {
+      what: "several mistakes of meaning",
+      text: () =>
+        stringify({
+          ...cluster.policy,
+          regions: [...cluster.policy.regions, { name: "Not A Name" }],
+          models: [...cluster.policy.models, { name: "orphan" }],
+          routes: [{ name: "r", targets: [{ model: "nobody" }] }],
+        }),
+      shows: [/Not A Name/, /orphan/, /nobody/],
     },
   ];
 

@@ -1,25 +1,27 @@
 // The README's commands, run as they are printed; only the ports and the folder for data are this test's own, so that
 // somebody's own `npm start` is not in the way.
 
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { repositoryRoot } from "@meridian/harness";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { interrupt, type Launched, launch, untilReady } from "./launched.ts";
 
 const basePort = 20_000 + (process.pid % 9_000);
 const folder = mkdtempSync(join(tmpdir(), "meridian-readme-"));
 const readme = readFileSync(join(repositoryRoot, "README.md"), "utf8");
 const control = { MERIDIAN_SERVER: `127.0.0.1:${basePort + 30}`, MERIDIAN_TLS_DIR: "" };
-let running: ChildProcess | undefined;
-let output = "";
+let running: Launched | undefined;
 
 /** The commands of all blocks in one language, with this test's ports. */
 function blocks(language: string): readonly string[] {
   const form = new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, "gm");
   return [...readme.matchAll(form)].map((found) =>
-    (found[1] ?? "").replaceAll(/\b880([1-3])\b/g, (_, digit) => String(basePort + digit - 1)),
+    (found[1] ?? "").replaceAll(/\b880([1-3])\b/g, (_, digit) =>
+      String(basePort + Number(digit) - 1),
+    ),
   );
 }
 
@@ -49,26 +51,13 @@ function shell(commands: string): string {
 beforeAll(async () => {
   const [start] = blocks("sh");
   expect(start).toBe("npm start\n");
-  running = spawn("npm", ["start", "--", "--port", String(basePort), "--data", folder], {
-    cwd: repositoryRoot,
-    stdio: ["ignore", "pipe", "pipe"],
-    detached: true,
-  });
-  for (const stream of [running.stdout, running.stderr]) {
-    stream?.setEncoding("utf8").on("data", (text: string) => {
-      output += text;
-    });
-  }
-  await expect.poll(() => output, { timeout: 90_000 }).toContain("Ctrl-C stops everything.");
-  control.MERIDIAN_TLS_DIR = /export MERIDIAN_TLS_DIR=(\S+)/.exec(output)?.[1] ?? "";
+  running = launch(["--port", String(basePort), "--data", folder]);
+  await untilReady(running);
+  control.MERIDIAN_TLS_DIR = /export MERIDIAN_TLS_DIR=(\S+)/.exec(running.output())?.[1] ?? "";
 });
 
 afterAll(async () => {
-  if (running?.pid !== undefined && running.exitCode === null) {
-    const ended = new Promise((resolve) => running?.once("close", resolve));
-    process.kill(-running.pid, "SIGINT");
-    await ended;
-  }
+  if (running !== undefined) await interrupt(running);
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -103,13 +92,46 @@ test("the policy in force is fetched and applied again", () => {
   shell(block("npm run --silent meridian -- get"));
 });
 
+test("npm start serves from a model server that is named", async () => {
+  const backend = /openai=(\S+)/.exec(block("npm start -- --backend openai"))?.[1];
+  expect(backend).toBe("http://127.0.0.1:8080");
+  const { models } = await startWith("--backend", `openai=http://127.0.0.1:${basePort + 50}`);
+  expect(models).toContain("sim-large");
+});
+
+test("npm start -- --etcd serves three regions from etcd and three control planes", async () => {
+  expect(block("npm start -- --etcd")).toBe("npm start -- --etcd\n");
+  const { models, output } = await startWith("--etcd");
+  expect(models).toContain("sim-large");
+  for (const region of ["us-east", "eu-west", "ap-south"]) {
+    expect(output).toContain(`control-${region}`);
+  }
+});
+
+/** A second start beside the first, asked for its models and ended. */
+async function startWith(...args: readonly string[]) {
+  const data = mkdtempSync(join(tmpdir(), "meridian-readme-second-"));
+  const port = basePort + 100;
+  const second = launch([...args, "--port", String(port), "--data", data]);
+  try {
+    await untilReady(second);
+    const answer = await fetch(`http://127.0.0.1:${port}/v1/models`, {
+      headers: { authorization: "Bearer local-key" },
+    });
+    expect(answer.status).toBe(200);
+    return { models: await answer.text(), output: second.output() };
+  } finally {
+    await interrupt(second);
+    rmSync(data, { recursive: true, force: true });
+  }
+}
+
 test("every block of commands is one that a test runs", () => {
   const known = [
     /^npm start\n$/,
     /^npm test\n$/,
     /^curl /,
     /^npm run --silent meridian -- (status|drain|get)\b/,
-    // start.test.ts and etcd.test.ts run these.
     /^npm start -- --backend /,
     /^npm start -- --etcd\n$/,
   ];

@@ -1,57 +1,26 @@
 // `npm start` as a person uses it: it comes up, what it prints works, and Ctrl-C leaves nothing behind.
 
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { repositoryRoot } from "@meridian/harness";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { type Command, interrupt, type Launched, launch, untilReady } from "./launched.ts";
 
 /** Below the ports that clusters of other tests take. */
 const basePort = 10_000 + (process.pid % 9_000);
 const dataDir = mkdtempSync(join(tmpdir(), "meridian-start-"));
 const options = ["--port", String(basePort), "--data", dataDir];
 
-type Start = {
-  readonly child: ChildProcess;
-  readonly output: () => string;
-  readonly ended: Promise<number | null>;
-  readonly readySeconds: number;
-};
+type Start = Launched & { readonly readySeconds: number };
 
-/** In a process group of its own, as a terminal gives it, so that Ctrl-C can be sent to all of it. */
-function launch(
-  args: readonly string[],
-  command: readonly [string, ...string[]] = ["npm", "start", "--"],
-): Omit<Start, "readySeconds"> {
-  const [program, ...first] = command;
-  const child = spawn(program, [...first, ...args], {
-    cwd: repositoryRoot,
-    stdio: ["ignore", "pipe", "pipe"],
-    detached: true,
-  });
-  let output = "";
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding("utf8").on("data", (text: string) => {
-      output += text;
-    });
-  }
-  const ended = new Promise<number | null>((resolve) => child.once("close", resolve));
-  return { child, output: () => output, ended };
-}
-
-async function start(command?: readonly [string, ...string[]]): Promise<Start> {
-  const begun = performance.now();
-  const started = launch(options, command);
-  await expect
-    .poll(() => started.output(), { timeout: 60_000, interval: 20 })
-    .toContain("Ctrl-C stops everything.");
-  return { ...started, readySeconds: (performance.now() - begun) / 1_000 };
-}
-
-function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
-  process.kill(-(child.pid ?? 0), signal);
+async function start(command?: Command): Promise<Start> {
+  const launched = launch(options, command);
+  running = { ...launched, readySeconds: 0 };
+  running = { ...launched, readySeconds: await untilReady(launched) };
+  return running;
 }
 
 /** Every process id that the start has written down. */
@@ -76,9 +45,7 @@ afterEach(({ task }) => {
   if (task.result?.state === "fail") console.error(running?.output());
 });
 afterAll(async () => {
-  if (running !== undefined && running.child.exitCode === null)
-    signalGroup(running.child, "SIGKILL");
-  await running?.ended;
+  if (running !== undefined) await interrupt(running);
   rmSync(dataDir, { recursive: true, force: true });
 });
 
@@ -142,8 +109,7 @@ describe("a first start", () => {
   test("Ctrl-C stops every process that it started", async () => {
     const ids = pids();
     expect(alive(ids).length).toBeGreaterThanOrEqual(10);
-    if (running !== undefined) signalGroup(running.child, "SIGINT");
-    await running?.ended;
+    if (running !== undefined) await interrupt(running);
     expect(alive(ids)).toEqual([]);
   });
 });
@@ -157,8 +123,7 @@ describe("a second start", () => {
 
   test("Ctrl-C stops it too", async () => {
     const ids = pids();
-    if (running !== undefined) signalGroup(running.child, "SIGINT");
-    await running?.ended;
+    if (running !== undefined) await interrupt(running);
     expect(alive(ids)).toEqual([]);
   });
 });
