@@ -94,7 +94,6 @@ describe("cuts", () => {
       const from = await write(control, put(`${at}first`, "0"));
       const whole = new Recorder(control, at, from);
       const watch = new Recorder(subject, at, from);
-      const link = etcd.clientLink(region, 0);
       let writing = true;
       const writer = (async () => {
         let count = 1;
@@ -104,14 +103,13 @@ describe("cuts", () => {
         }
         return count;
       })();
-      for (let cut = 0; cut < 25; cut++) {
-        const bytes = 1 + random.integer(6_000);
-        // Whatever member the watch is on now, the nearest is cut; the others too, every third time.
-        const cuts = [relay.cutAfterBytes(link, bytes)];
-        if (cut % 3 === 0) await relay.cut({ links: clientLinks() });
-        await Promise.race([Promise.all(cuts), vi.waitFor(() => heardMore(watch, 40), 10_000)]);
+      try {
+        await cutOften(watch, 25);
+      } finally {
+        writing = false;
       }
-      writing = false;
+      const interruptions = watch.notices.filter((notice) => notice.kind === "interrupted");
+      expect(interruptions.length).toBeGreaterThan(10);
       await caughtUp(watch, whole, await writer);
     },
   );
@@ -148,6 +146,16 @@ describe("cuts", () => {
     mirror.close();
   });
 });
+
+/** Cuts whatever member the watch is on, after a random number of bytes, each time when it has heard more. */
+async function cutOften(watch: Recorder, cuts: number): Promise<void> {
+  const links = [0, 1, 2].map((member) => etcd.clientLink(region, member));
+  for (let cut = 0; cut < cuts; cut++) {
+    const isCut = relay.cutAfterBytes(links, 1 + random.integer(6_000));
+    await Promise.race([isCut, vi.waitFor(() => heardMore(watch, 40), 10_000)]);
+    await vi.waitFor(() => heardMore(watch, 10), 10_000);
+  }
+}
 
 const heardAt = new WeakMap<Recorder, number>();
 
