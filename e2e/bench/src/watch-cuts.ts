@@ -20,7 +20,7 @@ const { values: options } = parseArgs({
   },
 });
 const isShort = options.short;
-const cuts = Number(options.cuts ?? (isShort ? 300 : 10_000));
+const cuts = Number(options.cuts ?? (isShort ? 600 : 10_000));
 if (!Number.isInteger(cuts) || cuts < 1) {
   console.error("watch:cuts: --cuts takes a whole number from 1 on");
   process.exit(2);

@@ -38,6 +38,8 @@ const client = "watcher";
 const prefix = "/w/";
 const revisionsBehind = 4_000;
 const catchUpMs = 30_000;
+/** Each wrong one is waited for in full; after so many the verdict is clear. */
+const wrongMax = 2;
 
 type Stage = BacklogCutsOptions & {
   readonly relay: Relay;
@@ -69,12 +71,15 @@ async function cutBacklog(stage: Stage): Promise<Pick<BacklogCutsResult, "cuts" 
   const cutAt = Array.from({ length: stage.points }, (_, index) =>
     Math.round(((index + 1) * bytes) / (stage.points + 1)),
   );
+  let tried = 0;
   let wrong = 0;
   for (const point of [Math.round(bytes / 4) + 100, ...cutAt]) {
     const { isRight } = await watchBacklog(stage, from, point);
+    tried += 1;
     if (!isRight) wrong += 1;
+    if (wrong === wrongMax) break;
   }
-  return { cuts: cutAt.length + 1, wrong };
+  return { cuts: tried, wrong };
 }
 
 /** Watches the backlog from its start to its end, cut once after some bytes, and compares. */

@@ -38,6 +38,9 @@ export type RandomCutsResult = {
 
 const prefix = "/w/";
 const writePauseMs = 10;
+const burstEachMs = 9_000;
+/** etcd sends 1,000 revisions in a batch. */
+const burstRevisions = 2_000;
 /** About what one revision of the writer takes on the wire. */
 const revisionBytes = 250;
 const catchUpMs = 30_000;
@@ -120,9 +123,12 @@ async function writeWhileCutting(
     }
   }
   async function write(): Promise<void> {
-    while (!isOver()) {
+    for (let nextBurstMs = performance.now(); !isOver(); ) {
       await writer.write();
       await pauseMs(writePauseMs);
+      if (performance.now() < nextBurstMs) continue;
+      await burst(stage, writer);
+      nextBurstMs = performance.now() + burstEachMs;
     }
     await relay.heal();
   }
@@ -130,6 +136,22 @@ async function writeWhileCutting(
     cutAgainAndAgain(subject, stage.clients[index] ?? ""),
   );
   await Promise.all([write(), ...cutting]);
+}
+
+/**
+ * Leaves some watches behind by more than one of etcd's batches: only then does a batch's header name a revision whose
+ * events are still to come, and resuming from it lose them.
+ */
+async function burst({ relay, etcd, clients }: Stage, writer: Writer): Promise<void> {
+  const slow = clients.filter((_, index) => index % 4 === 0);
+  const links = slow.flatMap((client) =>
+    etcd.members.map((_, member) => etcd.clientLink(client, member).id),
+  );
+  await relay.blackHole({ links }, true);
+  // On a connection that stays, etcd would send each event by itself, into the buffers on the way.
+  await relay.cut({ links });
+  for (let written = 0; written < burstRevisions; written++) await writer.write();
+  await relay.blackHole({ links }, false);
 }
 
 /**
