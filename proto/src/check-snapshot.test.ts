@@ -157,7 +157,7 @@ test.each<[string, Snapshot, readonly string[]]>([
   ["a model that is missing", without("model/llama-8b"), ["dangling_name"]],
   ["a region that is missing", without("region/eu-west"), ["dangling_name"]],
   ["a tenant that is missing", without("tenant/acme"), ["dangling_name"]],
-  ["nothing at all", makeSnapshot(version, "eu-west", []), ["empty", "dangling_name"]],
+  ["nothing at all", makeSnapshot(version, "eu-west", []), ["empty_snapshot", "dangling_name"]],
   ["another region's backend", { ...snapshot, region: "us-east" }, ["region_mismatch"]],
   [
     "more resources than any policy has",

@@ -71,7 +71,7 @@ function checkCounts(view: RegionView, findings: Findings): void {
     const max = sectionLimits[kind] ?? 0;
     if (list.length > max) findings.refuse("too_large", kind, `more than ${max}`, "");
   }
-  if (models.length === 0) findings.refuse("empty", "models", "there is no model", "");
+  if (models.length === 0) findings.refuse("empty_snapshot", "models", "there is no model", "");
   if (!regions.some((each) => each.name === view.region)) {
     findings.refuse("dangling_name", "region", `${quote(view.region)} is not among them`, "");
   }
