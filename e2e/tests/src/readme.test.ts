@@ -9,7 +9,8 @@ import { repositoryRoot } from "@meridian/harness";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { interrupt, type Launched, launch, untilReady } from "./launched.ts";
 
-const basePort = 20_000 + (process.pid % 9_000);
+/** Ports that neither clusters on free ports nor the test of `npm start` take: 200 for each process. */
+const basePort = 15_000 + (process.pid % 24) * 200;
 const folder = mkdtempSync(join(tmpdir(), "meridian-readme-"));
 const readme = readFileSync(join(repositoryRoot, "README.md"), "utf8");
 const control = { MERIDIAN_SERVER: `127.0.0.1:${basePort + 30}`, MERIDIAN_TLS_DIR: "" };

@@ -9,8 +9,8 @@ import { repositoryRoot } from "@meridian/harness";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { type Command, interrupt, type Launched, launch, untilReady } from "./launched.ts";
 
-/** Below the ports that clusters of other tests take. */
-const basePort = 10_000 + (process.pid % 9_000);
+/** Below the ports that clusters and the README test take. */
+const basePort = 10_000 + (process.pid % 49) * 100;
 const dataDir = mkdtempSync(join(tmpdir(), "meridian-start-"));
 const options = ["--port", String(basePort), "--data", dataDir];
 
