@@ -1,6 +1,6 @@
 // What `npm start` keeps between starts, and how it knows whether the policy in force is still the one it applied.
 
-import { createHash } from "node:crypto";
+import { createHash, X509Certificate } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Cluster } from "@meridian/harness";
@@ -21,8 +21,15 @@ export function emptyEtcdState(dataDir: string): string {
   return folder;
 }
 
-export function hasCertificates(dataDir: string): boolean {
-  return existsSync(join(dataDir, "pki", "operator", "cert.pem"));
+/** Certificates that are to end within this time are made anew, which `meridian pki init` does at 30 days. */
+const renewBeforeMs = 29 * 24 * 3_600_000;
+
+/** All are made at once, so that one stands for all. */
+export function hasCertificates(dataDir: string, nowMs: number): boolean {
+  const file = join(dataDir, "pki", "operator", "cert.pem");
+  if (!existsSync(file)) return false;
+  const { validTo } = new X509Certificate(readFileSync(file));
+  return Date.parse(validTo) - nowMs > renewBeforeMs;
 }
 
 /**

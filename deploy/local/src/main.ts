@@ -95,7 +95,7 @@ async function startPrograms(wanted: Options, topology: Topology): Promise<Clust
     ...(isEtcd ? { stateDir: emptyEtcdState(wanted.dataDir) } : {}),
   });
   cluster = opened;
-  if (!hasCertificates(wanted.dataDir)) {
+  if (!hasCertificates(wanted.dataDir, Date.now())) {
     say("making a local authority and certificates");
     await opened.initCertificates();
   }
