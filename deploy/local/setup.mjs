@@ -87,11 +87,25 @@ function run(node, args) {
 
 /** Even where npm is killed and can pass no signal on, nothing is left behind. */
 function endWithNpm() {
-  if (process.env.npm_lifecycle_event === undefined) return;
-  const parent = process.ppid;
+  const npm = findNpm(process.ppid);
+  if (npm === undefined) return;
   setInterval(() => {
-    if (process.ppid !== parent) process.exit(1);
+    if (!existsSync(`/proc/${npm}`)) process.exit(1);
   }, 1_000).unref();
+}
+
+/** The npm that started this, over the shells between; undefined where there is none or no /proc to find it by. */
+function findNpm(pid) {
+  for (let at = pid; at > 1; ) {
+    try {
+      if (readFileSync(`/proc/${at}/cmdline`, "utf8").startsWith("npm")) return at;
+      // pid (name) state parent …; the name may hold anything, blanks and brackets too.
+      at = Number(readFileSync(`/proc/${at}/stat`, "utf8").split(") ").at(-1).split(" ")[1]);
+    } catch {
+      return undefined;
+    }
+  }
+  return undefined;
 }
 
 function fail(message) {
