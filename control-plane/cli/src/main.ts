@@ -2,8 +2,8 @@
 
 import { CommanderError } from "commander";
 import { exitCodes, type Outcome } from "./outcome.ts";
+import { noPaint, terminalPaint } from "./paint.ts";
 import { makeProgram } from "./program.ts";
-import { noPaint, terminalPaint } from "./render.ts";
 
 async function settle(pending: Promise<Outcome>): Promise<void> {
   const { code, out, notes } = await pending;
@@ -11,6 +11,11 @@ async function settle(pending: Promise<Outcome>): Promise<void> {
   process.stderr.write(notes);
   process.exitCode = code;
 }
+
+// Who reads has seen enough: `meridian get | head -1`.
+process.stdout.on("error", (cause) => {
+  if (!("code" in cause && cause.code === "EPIPE")) throw cause;
+});
 
 // Problems go to stderr; https://no-color.org
 const isColoured = process.stderr.isTTY === true && (process.env.NO_COLOR ?? "") === "";

@@ -7,8 +7,9 @@ export const exitCodes = {
   ok: 0,
   /** The policy or the order was refused; every problem is listed. */
   refused: 1,
+  /** Wrong options, or a file or certificate that can't be read. */
   usage: 2,
-  /** No control plane answered, or its store is out of reach. */
+  /** No control plane could do it: out of reach, without its store, too busy, or failing. */
   unreachable: 3,
   /** Another policy is in force than the one expected. */
   conflict: 4,
@@ -25,6 +26,9 @@ export type Outcome = {
   /** For stderr, with its line ends. */
   readonly notes: string;
 };
+
+/** Prints an outcome and notes its code. */
+export type Settle = (outcome: Promise<Outcome>) => Promise<void>;
 
 /** Why a step of a command can't go on. */
 export type Failure = { readonly code: ExitCode; readonly message: string };

@@ -3,14 +3,19 @@
 import { Command } from "commander";
 import { addCompletion } from "./completion.ts";
 import { fleetCommands } from "./fleet-commands.ts";
-import { exitCodes } from "./outcome.ts";
+import { exitCodes, type Settle } from "./outcome.ts";
+import type { Paint } from "./paint.ts";
 import { pkiCommand } from "./pki/commands.ts";
-import { policyCommands, type Settle } from "./policy-commands.ts";
-import type { Paint } from "./render.ts";
+import { policyCommands } from "./policy-commands.ts";
 
 const exitText = `
-Exit codes: ${exitCodes.ok} done, ${exitCodes.refused} refused with problems, ${exitCodes.usage} wrong use,
-${exitCodes.unreachable} no control plane reached, ${exitCodes.conflict} another version is in force, ${exitCodes.denied} not allowed.`;
+Exit codes:
+  ${exitCodes.ok}  done
+  ${exitCodes.refused}  refused; every problem is listed
+  ${exitCodes.usage}  wrong options, or a file or certificate that can't be read
+  ${exitCodes.unreachable}  no control plane could do it: out of reach, without its store, or too busy
+  ${exitCodes.conflict}  another version is in force than --expected says
+  ${exitCodes.denied}  the certificate is not accepted, or has not the right role`;
 
 export type ProgramOptions = {
   readonly settle: Settle;

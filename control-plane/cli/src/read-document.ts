@@ -1,6 +1,7 @@
 // A policy's file, as YAML or JSON, to the JSON that a control plane takes. The size is checked before anything is parsed.
 
-import { readFile, stat } from "node:fs/promises";
+import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
 import { err, ok, type Problem, problem, type Result } from "@meridian/proto/base";
 import { documentBytesMax } from "@meridian/proto/policy";
 import type { Document } from "yaml";
@@ -28,7 +29,7 @@ export async function parseDocument(
 ): Promise<Result<Uint8Array, readonly Problem[]>> {
   const text = decode(bytes);
   if (text === undefined) {
-    return err([problem("invalid_text", "", "the file is not text in UTF-8")]);
+    return err([problem("invalid_text", "", "the file is not text in UTF-8", "save it as UTF-8")]);
   }
   const { parseAllDocuments } = await import("yaml");
   const documents = parseAllDocuments(text, { uniqueKeys: true, prettyErrors: true });
@@ -39,7 +40,7 @@ export async function parseDocument(
     return err([problem("several_documents", "", message, "a policy is one document")]);
   }
   const problems = document.errors.map((each) =>
-    problem("broken_yaml", placeOf(each.linePos), firstLine(each.message)),
+    problem("broken_yaml", placeOf(each.linePos), firstLine(each.message), yamlHint(each.code)),
   );
   return problems.length > 0 ? err(problems) : unfold(document);
 }
@@ -62,29 +63,32 @@ function emptyDocument(): Problem {
 
 async function readBounded(file: string): Promise<Result<Uint8Array, DocumentFault>> {
   try {
-    if (file === "-") return await readStandardInput();
+    if (file === "-") return await collect(process.stdin);
     const { size } = await stat(file);
-    return size > documentBytesMax ? tooLarge(`${size} bytes`) : ok(await readFile(file));
+    if (size > documentBytesMax) return tooLarge(`${size} bytes`);
+    // A pipe or a file that still grows tells no size: never more than one byte too many is read.
+    return await collect(createReadStream(file, { end: documentBytesMax }));
   } catch (cause) {
     const message = `${file} can't be read: ${cause instanceof Error ? cause.message : cause}`;
     return err({ kind: "failure", failure: { code: exitCodes.usage, message } });
   }
 }
 
-async function readStandardInput(): Promise<Result<Uint8Array, DocumentFault>> {
+async function collect(stream: AsyncIterable<Buffer>): Promise<Result<Uint8Array, DocumentFault>> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of process.stdin) {
+  for await (const chunk of stream) {
     chunks.push(chunk);
     bytes += chunk.length;
-    if (bytes > documentBytesMax) return tooLarge("more");
+    if (bytes > documentBytesMax) return tooLarge("more bytes than that");
   }
   return ok(Buffer.concat(chunks));
 }
 
 function tooLarge(size: string): Result<never, DocumentFault> {
-  const message = `the document has ${size}, at most ${documentBytesMax} bytes are taken`;
-  return err({ kind: "problems", problems: [problem("too_large", "", message)] });
+  const message = `at most ${documentBytesMax} bytes are taken, and the document has ${size}`;
+  const hint = "split the policy, or shorten it";
+  return err({ kind: "problems", problems: [problem("too_large", "", message, hint)] });
 }
 
 function decode(bytes: Uint8Array): string | undefined {
@@ -98,6 +102,20 @@ function decode(bytes: Uint8Array): string | undefined {
 function placeOf(position: readonly { line: number; col: number }[] | undefined): string {
   const [start] = position ?? [];
   return start === undefined ? "" : `line ${start.line}, column ${start.col}`;
+}
+
+/** What to do about the mistakes that people make most; "" for the rest. */
+function yamlHint(code: string): string {
+  switch (code) {
+    case "DUPLICATE_KEY":
+      return "keep one of the two";
+    case "TAB_AS_INDENT":
+      return "indent with blanks";
+    case "BAD_INDENT":
+      return "indent entries of one list or object alike";
+    default:
+      return "";
+  }
 }
 
 function firstLine(message: string): string {

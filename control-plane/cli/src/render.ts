@@ -9,23 +9,12 @@ import type {
   StatusResponse,
 } from "@meridian/proto/gen/admin_pb";
 import { formatVersion } from "@meridian/proto/snapshot";
+import type { Paint } from "./paint.ts";
+import { oneLine } from "./printable.ts";
 import { formatTable } from "./table.ts";
 
 /** Age of a digest or frame that never came. */
 const never = 4_294_967_295;
-
-/** Colour is used only where a person looks. */
-export type Paint = {
-  readonly red: (text: string) => string;
-  readonly yellow: (text: string) => string;
-};
-
-export const noPaint: Paint = { red: (text) => text, yellow: (text) => text };
-
-export const terminalPaint: Paint = {
-  red: (text) => `\u001b[31m${text}\u001b[39m`,
-  yellow: (text) => `\u001b[33m${text}\u001b[39m`,
-};
 
 /** A line each, those that refuse first. */
 export function renderProblems(problems: readonly Problem[], paint: Paint): string {
@@ -33,7 +22,7 @@ export function renderProblems(problems: readonly Problem[], paint: Paint): stri
   return sorted
     .map((each) => {
       const label = each.warning ? paint.yellow("warning") : paint.red("refused");
-      return `${label}  ${formatProblem(each)}\n`;
+      return `${label}  ${oneLine(formatProblem(each))}\n`;
     })
     .join("");
 }
@@ -45,7 +34,7 @@ export function renderChanges(changes: readonly Change[]): string {
   return changes
     .map((each) => {
       const detail = each.detail === "" ? "" : `: ${each.detail}`;
-      return `${changeSigns[each.kind] ?? "?"} ${each.resource}${detail}\n`;
+      return `${changeSigns[each.kind] ?? "?"} ${oneLine(`${each.resource}${detail}`)}\n`;
     })
     .join("");
 }
@@ -146,7 +135,7 @@ function backendTable(status: StatusResponse, now: number): string {
   return formatTable(
     columns,
     status.backends.map((each) => {
-      const ejected = each.ejectedBy > 0 ? `kept out by ${each.ejectedBy} proxies` : "";
+      const ejected = each.ejectedBy > 0 ? `kept out by ${proxyCount(each.ejectedBy)}` : "";
       const notes = [drainNote(each.drainedUntilMs, now), ejected];
       return [
         each.name,
@@ -160,6 +149,10 @@ function backendTable(status: StatusResponse, now: number): string {
       ];
     }),
   );
+}
+
+function proxyCount(count: number): string {
+  return count === 1 ? "1 proxy" : `${count} proxies`;
 }
 
 function drainNote(untilMs: bigint, now: number): string {

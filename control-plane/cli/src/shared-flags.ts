@@ -1,14 +1,24 @@
 // The options that every command to a control plane has.
 
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { type ConnectionOptions, defaults } from "./connection.ts";
 import { type Format, formats } from "./print.ts";
+
+/** Where `npm start` listens, and where it puts what an operator needs. */
+export const defaults = { server: "127.0.0.1:8831", tlsDir: ".meridian/pki/operator" } as const;
 
 export type SharedFlags = {
   readonly server: string;
   readonly tlsDir: string;
   readonly timeout: number;
   readonly output: Format;
+};
+
+export type ConnectionOptions = {
+  /** host:port, tried in turn. */
+  readonly servers: readonly string[];
+  readonly tlsDir: string;
+  /** For one call to one server. */
+  readonly timeoutMs: number;
 };
 
 /** Adds the options; a command's own come before. */

@@ -1,5 +1,7 @@
 // Tables for people: columns as wide as their longest cell, a gap of two.
 
+import { oneLine } from "./printable.ts";
+
 export type Column = { readonly title: string; readonly align?: "left" | "right" };
 
 /** One line per row under a line of titles; "" where there is no row. */
@@ -9,8 +11,9 @@ export function formatTable(
 ): string {
   if (rows.length === 0) return "";
   const titles = columns.map((each) => each.title);
-  const widths = titles.map((title, at) =>
-    Math.max(title.length, ...rows.map((row) => (row[at] ?? "").length)),
+  const lines = [titles, ...rows.map((row) => row.map(oneLine))];
+  const widths = titles.map((_, at) =>
+    lines.reduce((widest, cells) => Math.max(widest, (cells[at] ?? "").length), 0),
   );
   const line = (cells: readonly string[]) =>
     cells
@@ -20,5 +23,5 @@ export function formatTable(
       })
       .join("  ")
       .trimEnd();
-  return `${[titles, ...rows].map(line).join("\n")}\n`;
+  return `${lines.map(line).join("\n")}\n`;
 }

@@ -4,9 +4,10 @@ import { ApplyResponseSchema, StatusResponseSchema } from "@meridian/proto/gen/a
 import { expect, test } from "vitest";
 import { completionScript } from "./completion.ts";
 import { parseDuration } from "./durations.ts";
-import { applyCode } from "./policy-commands.ts";
+import { noPaint } from "./paint.ts";
 import { makeProgram } from "./program.ts";
-import { noPaint, renderChanges, renderProblems, renderStatus } from "./render.ts";
+import { renderChanges, renderProblems, renderStatus } from "./render.ts";
+import { applyCode } from "./run-policy.ts";
 import { formatTable } from "./table.ts";
 import { parseVersion } from "./versions.ts";
 
@@ -42,6 +43,13 @@ test("columns are as wide as their longest cell, numbers to the right", () => {
     ]),
   ).toBe("NAME      N\na         1\nlonger  100\n");
   expect(formatTable(columns, [])).toBe("");
+});
+
+test("what a terminal would obey is left out, and a cell stays one line", () => {
+  const columns = [{ title: "NOTE" }];
+  expect(formatTable(columns, [["a\nb\u001b[2Jc\u202e"]])).toBe("NOTE\na b[2Jc\n");
+  const hostile = problem("blank", "a\u001b]0;x\u0007", "two\r\nlines");
+  expect(renderProblems([hostile], noPaint)).toBe("refused  blank at a]0;x: two lines\n");
 });
 
 test("problems that refuse come before warnings", () => {

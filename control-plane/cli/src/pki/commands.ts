@@ -3,8 +3,16 @@
 import { assertNever, err, ok, type Result } from "@meridian/proto/base";
 import type { Identity } from "@meridian/proto/identity";
 import { Command, Option } from "commander";
-import { attempt, done, exitCodes, type Failure, failed, type Outcome } from "../outcome.ts";
-import { type FolderNote, initPki, issuePki } from "./init.ts";
+import {
+  attempt,
+  done,
+  exitCodes,
+  type Failure,
+  failed,
+  type Outcome,
+  type Settle,
+} from "../outcome.ts";
+import type { FolderNote, InitOptions } from "./init.ts";
 
 type IssueFlags = {
   readonly role: "control" | "proxy" | "operator";
@@ -15,7 +23,7 @@ type IssueFlags = {
   readonly host: readonly string[];
 };
 
-export function pkiCommand(settle: (outcome: Promise<Outcome>) => Promise<void>): Command {
+export function pkiCommand(settle: Settle): Command {
   const pki = new Command("pki").description("make the certificates that all parts present");
   pki
     .command("init")
@@ -27,7 +35,7 @@ export function pkiCommand(settle: (outcome: Promise<Outcome>) => Promise<void>)
     .option("--host <name>", "further name or address of the servers; several times", collect, [])
     .action((flags: { out: string; region: readonly string[]; host: readonly string[] }) => {
       const options = { out: flags.out, regions: flags.region, hosts: flags.host };
-      return settle(attempt(initPki({ ...options, now: new Date() }), told));
+      return settle(init({ ...options, now: new Date() }));
     });
   pki
     .command("issue")
@@ -46,11 +54,18 @@ export function pkiCommand(settle: (outcome: Promise<Outcome>) => Promise<void>)
   return pki;
 }
 
+// What makes certificates is loaded when it is needed: no other command should wait for it.
+async function init(options: InitOptions): Promise<Outcome> {
+  const { initPki } = await import("./init.ts");
+  return attempt(initPki(options), told);
+}
+
 async function issue(flags: IssueFlags): Promise<Outcome> {
   const identity = identityOf(flags);
   if (identity.kind === "err") return failed(identity.error);
   const { authority, out, host } = flags;
   const request = { authority, out, identity: identity.value, hosts: host, now: new Date() };
+  const { issuePki } = await import("./init.ts");
   return attempt(issuePki(request), (note) => told([note]));
 }
 
