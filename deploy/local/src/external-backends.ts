@@ -29,8 +29,14 @@ export async function askBackend(option: BackendOption): Promise<ExternalBackend
     const hint = option.kind === "ollama" ? "; try: ollama pull llama3.2" : "";
     throw new Error(`--backend ${option.kind}=${option.url}: it has no models${hint}`);
   }
-  const models = names.slice(0, modelsMax).map((as) => ({ name: as, as }));
+  const models = names.slice(0, modelsMax).map((as) => ({ name: modelName(as), as }));
   return { ...option, models };
+}
+
+/** The server's name for a model, made fit for a policy: llama.cpp names a model by its file's path, for instance. */
+export function modelName(as: string): string {
+  const fit = as.replace(/^[^A-Za-z0-9]+/, "").replaceAll(/[^A-Za-z0-9._:/@+-]/g, "-");
+  return fit === "" ? "model" : fit.slice(0, 128);
 }
 
 /** The models of an Ollama on its default port; undefined when none runs. */

@@ -42,7 +42,7 @@ try {
 } catch (error) {
   // Parts that are killed by a stop cannot become ready; that is no failure.
   if (stoppingSinceMs === undefined) {
-    console.error(error instanceof Error ? error.message : error);
+    console.error(`meridian: ${error instanceof Error ? error.message : String(error)}`);
     await end(1);
   }
 }
@@ -154,7 +154,7 @@ function stop(): void {
 
 async function end(code: number): Promise<void> {
   stoppingSinceMs = performance.now();
-  say("stopping");
+  if (cluster !== undefined) say("stopping");
   switches?.close();
   await cluster?.stop();
   removePids(options.dataDir);

@@ -58,13 +58,10 @@ function tryNext({ cluster, options, external, switchUrl }: SummaryFacts): strin
   const meridian = `npm run --silent meridian --`;
   const lines: (readonly [string, string])[] = [
     [`${meridian} status`, "regions, proxies, backends"],
-    [
-      `${meridian} drain region ${region} --for 5m --reason "trying it out"`,
-      "its clients are answered elsewhere",
-    ],
+    [`${meridian} drain region ${region} --for 5m`, "its clients are answered elsewhere"],
     [`${meridian} undrain region ${region}`, "and back"],
     [
-      `${meridian} apply -f ${relative(process.cwd(), options.dataDir)}/policy.yaml`,
+      `${meridian} apply -f ${shownFolder(options.dataDir)}/policy.yaml`,
       "after you have changed it",
     ],
   ];
@@ -85,6 +82,12 @@ function tryNext({ cluster, options, external, switchUrl }: SummaryFacts): strin
     ...settings(cluster, options),
     ...lines.map(([command, what]) => `  ${command.padEnd(width)}  # ${what}`),
   ].join("\n");
+}
+
+/** As a person in this folder would write it. */
+function shownFolder(folder: string): string {
+  const path = relative(process.cwd(), folder);
+  return path.startsWith("..") ? folder : path;
 }
 
 /** The command finds a default start by itself; another one has to be named. */
