@@ -34,7 +34,11 @@ async function run(settings: Settings, tls: TlsFiles): Promise<void> {
   const random = seededRandom(randomUUID());
   let isStopping = false;
 
-  const engine = createEngine({ region, random: random.fork("engine") });
+  const engine = createEngine({
+    region,
+    random: random.fork("engine"),
+    onHealthChange: (target, change) => logger.warn({ target, ...change }, "health changed"),
+  });
   const server = createDataServer({
     engine,
     random: random.fork("server"),
@@ -44,6 +48,8 @@ async function run(settings: Settings, tls: TlsFiles): Promise<void> {
     logger,
     metrics,
   });
+  metrics.watchConnections(server.clientApp.server);
+  if (server.peerApp !== undefined) metrics.watchConnections(server.peerApp.server);
   const control = await startControl({
     settings,
     tls,
@@ -54,7 +60,6 @@ async function run(settings: Settings, tls: TlsFiles): Promise<void> {
     engine,
     server,
     isStopping: () => isStopping,
-    observe: (frame) => watch.observe(frame),
   });
   const { status } = control;
   const watch = new RegionWatch({ region, clock, engine, status, isStopping: () => isStopping });

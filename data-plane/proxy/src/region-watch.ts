@@ -3,7 +3,6 @@
 import type { Engine } from "@meridian/data-core/engine";
 import type { SyncStatus } from "@meridian/data-core/sync";
 import type { Clock } from "@meridian/proto/base";
-import type { StateFrame } from "@meridian/proto/gen/sync_pb";
 import { formatVersion } from "@meridian/proto/snapshot";
 import type { RegionReading } from "./ops-server.ts";
 import {
@@ -28,19 +27,11 @@ export class RegionWatch {
   readonly #options: RegionWatchOptions;
   readonly #timer: NodeJS.Timeout;
   #verdict: RegionVerdict;
-  #isDrained = false;
 
   constructor(options: RegionWatchOptions) {
     this.#options = options;
     this.#verdict = initialVerdict(options.clock.now());
     this.#timer = setInterval(() => this.read(), everyMs).unref();
-  }
-
-  /** An order to leave the region stays in force when no more frames come. */
-  observe(frame: StateFrame): void {
-    const own = frame.regions.find((each) => each.name === this.#options.region);
-    this.#isDrained = own?.draining ?? false;
-    this.read();
   }
 
   read(): RegionReading {
@@ -49,7 +40,7 @@ export class RegionWatch {
     const report = engine.report(now);
     const { held, stateAge } = status();
     const evidence: RegionEvidence = {
-      isDrained: this.#isDrained,
+      isDrained: report.draining,
       isStopping: isStopping(),
       hasSnapshot: held !== undefined,
       available: report.backends.filter((each) => each.available).length,

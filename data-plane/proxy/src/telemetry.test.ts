@@ -7,6 +7,7 @@ import { createMetrics, type Readings } from "./telemetry.ts";
 const report: EngineReport = {
   version: undefined,
   region: "eu",
+  draining: false,
   stateAgeMs: undefined,
   liveRequests: 3,
   requests: 9,

@@ -28,6 +28,7 @@ export class AttemptMachine implements Attempts {
   #state: "new" | "trying" | "committed" | "finished" = "new";
   #live: MutableRecord | undefined;
   #counted = 0;
+  #isPaused = false;
   #totalAt: Instant = never;
   /** Deadline of the phase that the live call is in. */
   #phaseAt: Instant = never;
@@ -52,7 +53,12 @@ export class AttemptMachine implements Attempts {
       case "headers":
         return nothing;
       case "activity":
-        if (this.#state === "committed") this.#phaseAt = now + this.#budgets.betweenTokensMs;
+        if (this.#state === "committed") this.#awaitToken(now);
+        return nothing;
+      case "paused":
+      case "resumed":
+        this.#isPaused = event.kind === "paused";
+        if (this.#state === "committed") this.#awaitToken(now);
         return nothing;
       case "token":
         return this.#token(live, now);
@@ -96,11 +102,16 @@ export class AttemptMachine implements Attempts {
   }
 
   #token(live: MutableRecord, now: Instant): readonly AttemptCommand[] {
-    this.#enter("between-tokens", now + this.#budgets.betweenTokensMs);
+    this.#awaitToken(now);
     if (this.#state === "committed") return nothing;
     this.#state = "committed";
     live.firstTokenAt = now;
     return [{ kind: "commit", attempt: live.attempt }];
+  }
+
+  /** While the client does not read, no token can come: only the total binds. */
+  #awaitToken(now: Instant): void {
+    this.#enter("between-tokens", this.#isPaused ? never : now + this.#budgets.betweenTokensMs);
   }
 
   #complete(live: MutableRecord, now: Instant): readonly AttemptCommand[] {

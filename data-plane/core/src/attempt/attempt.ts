@@ -49,6 +49,9 @@ export type AttemptEvent =
   | { readonly kind: "activity"; readonly attempt: number }
   /** Semantic content; or an answer that can no longer be held back whole. */
   | { readonly kind: "token"; readonly attempt: number }
+  /** The client reads slower than the upstream writes: reading on is put off, and the wait is nobody's but the client's. */
+  | { readonly kind: "paused"; readonly attempt: number }
+  | { readonly kind: "resumed"; readonly attempt: number }
   /** The answer ended as its protocol says it must. */
   | { readonly kind: "complete"; readonly attempt: number }
   /** The upstream says that the request itself is at fault; its answer is the client's. */

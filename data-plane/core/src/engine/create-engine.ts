@@ -100,14 +100,15 @@ class RegionEngine implements Engine {
     this.#totals.requests += 1;
     const targets = orderTargets(resolved.targets, this.#random);
     const context = {
-      table,
+      // Once there is a table there always is one.
+      table: () => this.#table ?? table,
       state: this.#state,
       load: this.#load,
       health: this.#health,
       random: this.#random,
       changed: this.#changed,
     };
-    const plan = new RequestPlan(context, { facts, tenant, resolved, targets });
+    const plan = new RequestPlan(context, { facts, resolved, targets });
     return new AttemptMachine(plan, budgetsFor(facts, resolved));
   }
 
@@ -124,6 +125,7 @@ class RegionEngine implements Engine {
     return {
       version: this.#table?.serving.version,
       region: this.#options.region,
+      draining: this.#state.isDraining(this.#options.region, now),
       stateAgeMs: this.#state.ageMs(now),
       liveRequests: this.#totals.live,
       requests: this.#totals.requests,
@@ -152,6 +154,8 @@ class RegionEngine implements Engine {
     const refusal = this.#refuseSnapshot(view.value);
     if (refusal !== undefined) return err([refusal]);
     const { table, problems } = compileTable(view.value, this.#load);
+    // A slot may have been another target's: calls that ended late may have left something behind.
+    for (const slot of this.#load.takeFresh()) this.#health.forget(slot);
     if (problems.length > 0) {
       this.#retireAllBut(this.#table);
       return err(problems);
@@ -180,9 +184,7 @@ class RegionEngine implements Engine {
   #retireAllBut(table: Table | undefined): void {
     for (const id of this.#load.ids()) {
       if (table?.targets.has(id) === true) continue;
-      const slot = this.#load.claim(id);
       this.#load.retire(id);
-      if (slot !== undefined) this.#health.forget(slot);
     }
   }
 

@@ -118,6 +118,8 @@ export type Usage = {
 export type EngineReport = {
   readonly version: Version | undefined;
   readonly region: string;
+  /** An operator's order to leave the region is in force. */
+  readonly draining: boolean;
   /** Age of the newest state frame; undefined: there was none. */
   readonly stateAgeMs: number | undefined;
   readonly liveRequests: number;

@@ -23,7 +23,8 @@ import type { PeerRegion, Pool, Table, TenantPlan } from "./table.ts";
 
 /** What a plan reads and writes of the engine. */
 export type PlanContext = {
-  readonly table: Table;
+  /** The one in force now: a policy may change while a request is tried. */
+  readonly table: () => Table;
   readonly state: HeldState;
   readonly load: LoadTable;
   readonly health: Health;
@@ -33,7 +34,6 @@ export type PlanContext = {
 
 export type PlannedRequest = {
   readonly facts: RequestFacts;
-  readonly tenant: TenantPlan;
   readonly resolved: ResolvedRoute;
   /** In the order in which they are tried. */
   readonly targets: readonly TargetView[];
@@ -44,31 +44,45 @@ const gone: NoChoice = { candidate: undefined, reason: "no candidate is left" };
 /** Output that a request without a limit is expected to have, for the count of pending tokens. */
 const outputTokensGuess = 256;
 
+/** A limit that a client names is no promise to use it, and the load table counts in 32 bits. */
+const tokensMax = 1_000_000;
+
 /** See the file's header. */
 export class RequestPlan implements AttemptPorts {
   readonly #context: PlanContext;
   readonly #request: PlannedRequest;
   readonly #picker: Picker;
   readonly #tokens: number;
+  /** Regions that took the request, or might have: each is asked once. */
+  readonly #asked = new Set<string>();
+  #table: Table;
 
   constructor(context: PlanContext, request: PlannedRequest) {
     this.#context = context;
     this.#request = request;
+    this.#table = context.table();
     this.#picker = findPicker(request.resolved.route.balance);
     const { inputTokens, outputTokensMax } = request.facts;
-    this.#tokens = inputTokens + (outputTokensMax ?? outputTokensGuess);
+    this.#tokens = Math.min(tokensMax, inputTokens + (outputTokensMax ?? outputTokensGuess));
   }
 
   next(request: NextRequest, now: Instant): Choice | NoChoice {
-    const { table, state } = this.#context;
-    const leaving = state.isDraining(table.region, now);
+    this.#table = this.#context.table();
+    const tenant = this.#table.tenants.get(this.#request.facts.tenant);
+    // The policy in force no longer knows the tenant: nothing more is sent for it.
+    if (tenant === undefined) return gone;
+    return this.#choose(request, tenant, now);
+  }
+
+  #choose(request: NextRequest, tenant: TenantPlan, now: Instant): Choice | NoChoice {
+    const leaving = this.#context.state.isDraining(this.#table.region, now);
     // The last call goes abroad where it can: a second local backend failed for a reason that a third may share.
     const lastAfterFailures = request.callsLeft <= 1 && request.excluded.length > 0;
     const remoteFirst = leaving || lastAfterFailures;
-    const first = remoteFirst ? this.#remote(request, now) : this.#local(request, now);
-    if (first !== undefined) return first;
-    const second = remoteFirst ? this.#local(request, now) : this.#remote(request, now);
-    return second ?? this.#lastResort(request, now) ?? gone;
+    const local = () => this.#local(request, tenant, now);
+    const remote = () => this.#remote(request, tenant, now);
+    const inOrder = remoteFirst ? (remote() ?? local()) : (local() ?? remote());
+    return inOrder ?? this.#lastResort(request, tenant, now) ?? gone;
   }
 
   started(candidate: Candidate, now: Instant): void {
@@ -80,15 +94,16 @@ export class RequestPlan implements AttemptPorts {
     const { load, health, changed } = this.#context;
     const { slot } = end.candidate;
     const evidence = evidenceOf(end);
+    if (end.candidate.kind === "peer" && !isUntouched(end)) this.#asked.add(end.candidate.region);
     load.end(slot, this.#tokens, countedAs(evidence));
     const change = health.ended({ slot, evidence, startedAt: end.startedAt }, now);
     if (change !== undefined) changed(change);
   }
 
-  #local(request: NextRequest, now: Instant): Choice | undefined {
-    if (!this.#mayStay()) return undefined;
+  #local(request: NextRequest, tenant: TenantPlan, now: Instant): Choice | undefined {
+    if (!this.#mayStay(tenant)) return undefined;
     for (const target of this.#request.targets) {
-      const pool = this.#context.table.pools.get(target.model);
+      const pool = this.#table.pools.get(target.model);
       if (pool === undefined) continue;
       const choice = this.#pickFrom(pool, request.excluded, now);
       if (choice !== undefined) return choice;
@@ -118,17 +133,17 @@ export class RequestPlan implements AttemptPorts {
   }
 
   /** Each other region once, in the order of `rankRegions`. */
-  #remote(request: NextRequest, now: Instant): Choice | undefined {
-    const open = this.#openRegions(request);
+  #remote(request: NextRequest, tenant: TenantPlan, now: Instant): Choice | undefined {
+    const open = this.#openRegions(request, tenant);
     if (open.length === 0) return undefined;
-    const { table, state } = this.#context;
+    const { state } = this.#context;
     const models = this.#request.resolved.targets.map((each) => each.model);
     const views = open.map((peer) => ({
       name: peer.name,
       place: peer.place,
       state: state.region(peer.name, models, now),
     }));
-    for (const ranked of rankRegions(table.place, views)) {
+    for (const ranked of rankRegions(this.#table.place, views)) {
       const peer = open.find((each) => each.name === ranked.name);
       const candidate = this.#pickPeer(peer?.candidates ?? [], now);
       if (candidate !== undefined) {
@@ -139,17 +154,19 @@ export class RequestPlan implements AttemptPorts {
   }
 
   /** Regions that this request may still go to: none for one that came from abroad, and only where residency allows. */
-  #openRegions(request: NextRequest): readonly PeerRegion[] {
-    const { facts, resolved, tenant } = this.#request;
+  #openRegions(request: NextRequest, tenant: TenantPlan): readonly PeerRegion[] {
+    const { facts, resolved } = this.#request;
     if (facts.arrivedFrom !== undefined || !goesAbroad(resolved.route)) return [];
-    const { peers, regionsByModel } = this.#context.table;
-    return peers.filter(
-      (peer) =>
-        peer.candidates.length > 0 &&
-        allowsRegion(tenant.residency, peer.name) &&
-        resolved.targets.some((each) => regionsByModel.get(each.model)?.has(peer.name) === true) &&
-        !peer.candidates.some((each) => request.excluded.includes(each.slot)),
-    );
+    const { peers, regionsByModel } = this.#table;
+    return peers
+      .filter(
+        (peer) =>
+          !this.#asked.has(peer.name) &&
+          allowsRegion(tenant.residency, peer.name) &&
+          resolved.targets.some((each) => regionsByModel.get(each.model)?.has(peer.name) === true),
+      )
+      .map((peer) => ({ ...peer, candidates: untried(peer.candidates, request) }))
+      .filter((peer) => peer.candidates.length > 0);
   }
 
   #pickPeer(peers: readonly Candidate[], now: Instant): Candidate | undefined {
@@ -161,25 +178,36 @@ export class RequestPlan implements AttemptPorts {
    * Nobody is in good standing: try what was ejected, rather than refuse unasked. Backends of this region, then the
    * other regions' proxies. Never what an operator drains. A request from abroad is refused instead: its sender has others.
    */
-  #lastResort(request: NextRequest, now: Instant): Choice | undefined {
+  #lastResort(request: NextRequest, tenant: TenantPlan, now: Instant): Choice | undefined {
     const { facts, targets } = this.#request;
     if (facts.arrivedFrom !== undefined) return undefined;
-    const { table, state, random } = this.#context;
-    const local = this.#mayStay()
-      ? targets.flatMap((each) => weighty(table.pools.get(each.model)))
+    const { state, random } = this.#context;
+    const local = this.#mayStay(tenant)
+      ? targets.flatMap((each) => weighty(this.#table.pools.get(each.model)))
       : [];
-    const able = local.filter(
-      (each) => !request.excluded.includes(each.slot) && !state.isBackendDraining(each.name, now),
-    );
-    const abroad = this.#openRegions(request).filter((each) => !state.isDraining(each.name, now));
+    const able = untried(local, request).filter((each) => !state.isBackendDraining(each.name, now));
+    const open = this.#openRegions(request, tenant);
+    const abroad = open.filter((each) => !state.isDraining(each.name, now));
     const choices = able.length > 0 ? able : abroad.flatMap((each) => each.candidates);
     const candidate = choices[choices.length > 1 ? random.integer(choices.length) : 0];
     return candidate === undefined ? undefined : { candidate, reason: "last resort" };
   }
 
-  #mayStay(): boolean {
-    return allowsRegion(this.#request.tenant.residency, this.#context.table.region);
+  #mayStay(tenant: TenantPlan): boolean {
+    return allowsRegion(tenant.residency, this.#table.region);
   }
+}
+
+function untried(
+  candidates: readonly Candidate[],
+  { excluded }: NextRequest,
+): readonly Candidate[] {
+  return candidates.filter((each) => !excluded.includes(each.slot));
+}
+
+/** No connection came about: the region has not seen the request, and another of its proxies may. */
+function isUntouched({ failure }: AttemptEnd): boolean {
+  return failure?.kind === "connect" || failure?.kind === "connect-timeout";
 }
 
 /** A weight of 0 is an operator's word: no requests. */

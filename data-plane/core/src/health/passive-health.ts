@@ -84,7 +84,7 @@ export class PassiveHealth implements Health {
     if (known.ejectedUntil !== undefined) return undefined;
     const reason = reasonToEject(known, now);
     if (reason === undefined) return undefined;
-    if (!this.#mayEject(call.slot, reason.connectClass, now)) {
+    if (!this.#mayEject(call.slot, reason.connectClass)) {
       return {
         kind: "kept",
         slot: call.slot,
@@ -123,17 +123,19 @@ export class PassiveHealth implements Health {
   }
 
   /** At most half of each pool; connect-class failures may empty one that is not the last resort. */
-  #mayEject(slot: number, connectClass: boolean, now: Instant): boolean {
+  #mayEject(slot: number, connectClass: boolean): boolean {
     for (const pool of this.#poolsOf.get(slot) ?? []) {
       if (connectClass && pool.elsewhere) continue;
-      const out = pool.slots.filter((each) => each !== slot && this.#isOut(each, now)).length;
+      const out = pool.slots.filter((each) => each !== slot && this.#isOut(each)).length;
       if (out + 1 > pool.slots.length / 2) return false;
     }
     return true;
   }
 
-  #isOut(slot: number, now: Instant): boolean {
-    return this.share(slot, now) === 0;
+  /** Out until its trial has gone well: one on trial has proved nothing yet. */
+  #isOut(slot: number): boolean {
+    const known = this.#bySlot[slot];
+    return known?.ejectedUntil !== undefined || known?.verdict === "unhealthy";
   }
 
   #eject(known: Knowledge, slot: number, reason: string, now: Instant): HealthChange {

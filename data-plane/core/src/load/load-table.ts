@@ -36,6 +36,7 @@ export class LoadTable {
   readonly #slotById = new Map<string, number>();
   readonly #idBySlot: (string | undefined)[] = [];
   readonly #retiring = new Set<string>();
+  #fresh: number[] = [];
 
   constructor(buffer: ArrayBufferLike = new ArrayBuffer(loadBufferBytes(defaultSlots))) {
     this.#cells = new Int32Array(buffer);
@@ -55,9 +56,17 @@ export class LoadTable {
       this.#idBySlot[slot] = id;
       this.#slotById.set(id, slot);
       this.#clear(slot);
+      this.#fresh.push(slot);
       return slot;
     }
     return undefined;
+  }
+
+  /** Slots that got another owner since the last call: what others keep by slot is no longer true of them. */
+  takeFresh(): readonly number[] {
+    const fresh = this.#fresh;
+    this.#fresh = [];
+    return fresh;
   }
 
   /** The id is gone from the policy. Its slot is free again once nothing is in flight. */

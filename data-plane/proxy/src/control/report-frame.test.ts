@@ -24,6 +24,7 @@ function report(backends: readonly Partial<TargetReport>[], more: Partial<Engine
   return {
     version: undefined,
     region: "eu",
+    draining: false,
     stateAgeMs: undefined,
     liveRequests: 0,
     requests: 0,

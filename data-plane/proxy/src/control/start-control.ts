@@ -4,7 +4,7 @@ import { create } from "@bufbuild/protobuf";
 import type { Engine } from "@meridian/data-core/engine";
 import type { SyncStatus } from "@meridian/data-core/sync";
 import type { Clock, Random } from "@meridian/proto/base";
-import { NodeSchema, type StateFrame } from "@meridian/proto/gen/sync_pb";
+import { NodeSchema } from "@meridian/proto/gen/sync_pb";
 import type { DataServer } from "../server/index.ts";
 import type { Settings } from "../settings.ts";
 import type { ProxyMetrics, Readings } from "../telemetry.ts";
@@ -23,8 +23,6 @@ export type ControlParts = {
   readonly engine: Engine;
   readonly server: DataServer;
   readonly isStopping: () => boolean;
-  /** Told of each state frame after the engine. */
-  readonly observe: (frame: StateFrame) => void;
 };
 
 export type Control = {
@@ -92,7 +90,6 @@ function createLink(parts: ControlParts, keeper: PolicyKeeper): ControlLink {
     activate: (snapshot, source) => keeper.activate(snapshot, source),
     observe: (frame) => {
       engine.apply({ kind: "state", frame }, clock.now());
-      parts.observe(frame);
     },
     report: () => ({ engine: engine.report(clock.now()), draining: isStopping() }),
     refused: () => metrics.snapshotRefused(),

@@ -24,6 +24,7 @@ export class Deadlines {
   readonly #sleepers: Sleeper[] = [];
   #timer: NodeJS.Timeout | undefined;
   #sweptAt: Instant = 0;
+  #skipped = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -63,8 +64,10 @@ export class Deadlines {
     const now = this.#clock.now();
     const isLate = now - this.#sweptAt > stallMs;
     this.#sweptAt = now;
-    // What came while we stood still has not been read yet. Nobody is judged before it is.
-    if (isLate) return;
+    // What came while we stood still has not been read yet: nobody is judged before it is. But only once in a row, or a
+    // process that is late each time would have no deadlines at all.
+    this.#skipped = isLate && !this.#skipped;
+    if (this.#skipped) return;
     // Backwards: who is woken may leave, and the last one, already looked at, takes the place.
     for (let place = this.#sleepers.length - 1; place >= 0; place--) {
       const sleeper = this.#sleepers[place];

@@ -69,7 +69,7 @@ export class Exchange implements CallListener {
     this.arrival = arrival;
     this.request = http.request;
     this.startedAt = context.clock.now();
-    this.answer = new ClientAnswer(http.response, () => this.call?.resume());
+    this.answer = new ClientAnswer(http.response, () => this.#flowsAgain());
     http.response.on("close", () => this.#closed());
   }
 
@@ -92,6 +92,9 @@ export class Exchange implements CallListener {
     const { call, context } = this;
     if (call === undefined) return;
     this.committedAt = context.clock.now();
+    // Nothing is tried again from here on: a large prompt need not live as long as its answer.
+    this.body = undefined;
+    this.text = "";
     const headers = answerHeaders(this, call);
     if (this.#whole !== undefined) {
       this.answer.send(call.status, headers, this.#whole);
@@ -139,10 +142,14 @@ export class Exchange implements CallListener {
 
   onStreamEnd(call: UpstreamCall, text: ByteText): void {
     this.#last = text;
-    call.linger(this.context.clock.now() + lingerMs);
-    this.context.deadlines.watch(call);
+    this.#lingerFor(call);
     call.resume();
     this.#step({ kind: "complete", attempt: call.attempt });
+  }
+
+  /** What is left of an answer that is of no more use is waited for a while, so that its connection may be used again. */
+  #lingerFor(call: UpstreamCall): void {
+    if (call.linger(this.context.clock.now() + lingerMs)) this.context.deadlines.watch(call);
   }
 
   onRaw(call: UpstreamCall, chunk: Buffer): void {
@@ -166,6 +173,7 @@ export class Exchange implements CallListener {
   }
 
   onFailed(call: UpstreamCall, failure: UpstreamFailure): void {
+    this.#lingerFor(call);
     this.#step({ kind: "failed", attempt: call.attempt, failure });
   }
 
@@ -229,7 +237,10 @@ export class Exchange implements CallListener {
   }
 
   #write(chunk: ByteText | Buffer): void {
-    if (!this.answer.write(chunk)) this.call?.pause();
+    const { call } = this;
+    if (this.answer.write(chunk) || call === undefined) return;
+    call.pause();
+    this.#step({ kind: "paused", attempt: call.attempt });
   }
 
   #finish(ending: Ending): void {
@@ -271,6 +282,14 @@ export class Exchange implements CallListener {
     return (this.attempts?.records() ?? []).map(
       (each) => `${each.candidate.region}/${each.failure?.kind ?? each.outcome}`,
     );
+  }
+
+  /** A slow client has taken what was written. */
+  #flowsAgain(): void {
+    const { call } = this;
+    if (call === undefined) return;
+    this.#step({ kind: "resumed", attempt: call.attempt });
+    call.resume();
   }
 
   /** The connection is gone. If the request was not at its end, the client left. */

@@ -90,9 +90,10 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     this.#release();
   }
 
-  /** The answer is complete; until then its connection may be waited for. */
-  linger(until: Instant): void {
+  /** Nothing more of the answer is of use; until then its connection may be waited for. false: it is free or gone already. */
+  linger(until: Instant): boolean {
     if (!this.#released) this.#lingerUntil = until;
+    return !this.#released;
   }
 
   wakeAt(): Instant {
@@ -172,7 +173,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
       case "saturated":
       case "target-fault":
         this.#mode = "discard";
-        this.#fail(statusFailure(status, headers, verdict));
+        this.#fail(statusFailure(status, headers, verdict, this.candidate.kind === "peer"));
     }
   }
 
@@ -292,7 +293,8 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     const { protocol, listener } = this.#context;
     const body = this.#takeHeld();
     if (protocol.readRefusal(this.status, body.toString("latin1")) === "target") {
-      this.#fail(statusFailure(this.status, this.headers, "target-fault"));
+      const isPeer = this.candidate.kind === "peer";
+      this.#fail(statusFailure(this.status, this.headers, "target-fault", isPeer));
       return;
     }
     this.#silent = true;
@@ -330,9 +332,11 @@ function statusFailure(
   status: number,
   headers: Headers,
   verdict: "saturated" | "target-fault",
+  isPeer: boolean,
 ): UpstreamFailure {
   const refusal = headers["x-meridian-refusal"];
-  if (status === 503 && typeof refusal === "string") {
+  // A backend may be a Meridian too; its refusals are a backend's.
+  if (isPeer && status === 503 && typeof refusal === "string") {
     return upstreamFailure("region-refused", `the region refused: ${refusal.slice(0, 40)}`, {
       status,
     });

@@ -21,7 +21,7 @@ export class Upstreams {
   /** host:port of a peer → host:port where it is reached from here, through a tunnel or a relay. */
   readonly #peerVia: ReadonlyMap<string, string>;
   readonly #pools = new Map<string, Pool>();
-  #peerOrigins: readonly string[] = [];
+  #peerKeys: readonly string[] = [];
   #warming: NodeJS.Timeout | undefined;
 
   constructor(peerTls: PeerTls | undefined, peerVia: ReadonlyMap<string, string> = new Map()) {
@@ -31,26 +31,26 @@ export class Upstreams {
 
   /** Opens what is new, closes what is gone; requests under way on a closed pool run to their end. */
   refresh(candidates: readonly Candidate[]): void {
-    const wanted = new Set(candidates.map((each) => each.origin));
-    for (const [origin, pool] of this.#pools) {
-      if (wanted.has(origin)) continue;
-      this.#pools.delete(origin);
+    const wanted = new Set(candidates.map(poolKey));
+    for (const [key, pool] of this.#pools) {
+      if (wanted.has(key)) continue;
+      this.#pools.delete(key);
       pool.close().catch(ignoreClosing);
     }
     for (const candidate of candidates) this.pool(candidate);
     const peers = candidates.filter((each) => each.kind === "peer");
-    this.#peerOrigins = peers.map((each) => each.origin);
+    this.#peerKeys = peers.map(poolKey);
     this.#warm();
     this.#warming ??= setInterval(() => this.#warm(), warmEveryMs).unref();
   }
 
   pool(candidate: Candidate): Pool {
-    const held = this.#pools.get(candidate.origin);
+    const held = this.#pools.get(poolKey(candidate));
     if (held !== undefined) return held;
     const pool = new Pool(this.#reach(candidate), this.#poolOptions(candidate));
     // A pool tells each broken connection as an event, too; the call that used it has told it already.
     pool.on("connectionError", ignoreClosing);
-    this.#pools.set(candidate.origin, pool);
+    this.#pools.set(poolKey(candidate), pool);
     return pool;
   }
 
@@ -87,10 +87,15 @@ export class Upstreams {
   /** Keeps one connection to each peer open, so that the first request that must go abroad pays no handshake. */
   #warm(): void {
     if (this.#peerTls === undefined) return;
-    for (const origin of this.#peerOrigins) {
-      this.#pools.get(origin)?.dispatch({ path: "/", method: "HEAD" }, new WarmingHandler());
+    for (const key of this.#peerKeys) {
+      this.#pools.get(key)?.dispatch({ path: "/", method: "HEAD" }, new WarmingHandler());
     }
   }
+}
+
+/** A pool trusts one region's proxies; an address that changes its region gets another pool. */
+function poolKey({ kind, region, origin }: Candidate): string {
+  return kind === "peer" ? `${region} ${origin}` : origin;
 }
 
 /** The other side must be a proxy of the region that the policy says it is. */
