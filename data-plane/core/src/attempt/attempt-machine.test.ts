@@ -252,3 +252,22 @@ test("any events: one commit at most, attempts bounded, one hop, every call ende
     { numRuns: 1_000 },
   );
 });
+
+test("while the client does not read, no token is awaited; the total still binds", () => {
+  const { machine: made } = machine(1);
+  made.step({ kind: "start" }, 0);
+  made.step({ kind: "connected", attempt: 1 }, 10);
+  made.step({ kind: "token", attempt: 1 }, 20);
+  made.step({ kind: "paused", attempt: 1 }, 30);
+  // What was under way already comes in all the same.
+  made.step({ kind: "token", attempt: 1 }, 40);
+  expect(made.wakeAt()).toBe(budgets.totalMs);
+  expect(made.step({ kind: "tick" }, 5_000)).toEqual([]);
+  made.step({ kind: "resumed", attempt: 1 }, 6_000);
+  expect(made.wakeAt()).toBe(6_000 + budgets.betweenTokensMs);
+  made.step({ kind: "paused", attempt: 1 }, 6_100);
+  expect(kinds(made.step({ kind: "tick" }, budgets.totalMs))).toEqual([
+    "cancel 1",
+    "finish broken",
+  ]);
+});

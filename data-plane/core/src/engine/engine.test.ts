@@ -332,3 +332,58 @@ test("a decision over 3 regions and 64 backends takes no more than 20 µs", () =
   // The budget is for the 99th percentile of an idle machine; a busy one must keep it in the middle.
   expect(median).toBeLessThan(0.02);
 });
+
+test("a token limit beyond all bounds does not make a backend look empty", () => {
+  const engine = engineWith();
+  const attempts = engine.begin({ ...facts, outputTokensMax: 2_147_483_647 }, 0);
+  attempts.step({ kind: "start" }, 0);
+  const pending = engine.report(0).backends.map((each) => each.pendingTokens);
+  expect(Math.min(...pending)).toBe(0);
+  expect(Math.max(...pending)).toBeGreaterThan(1_000);
+});
+
+test("a region with one proxy out of reach is asked through another, and once only", () => {
+  const engine = engineWith();
+  const attempts = engine.begin({ ...facts, model: "far" }, 0);
+  const first = callOf(attempts.step({ kind: "start" }, 0));
+  const failure = upstreamFailure("connect", "refused");
+  const second = callOf(attempts.step({ kind: "failed", attempt: 1, failure }, 1));
+  expect([first, second].every((each) => each.startsWith("us"))).toBe(true);
+  expect(second).not.toBe(first);
+  const refused = upstreamFailure("region-refused", "full", { status: 503 });
+  const third = callOf(attempts.step({ kind: "failed", attempt: 2, failure: refused }, 2));
+  expect(third).toBe("finish refused");
+});
+
+test("a request that is tried again follows the policy that is in force by then", () => {
+  const engine = engineWith();
+  const attempts = engine.begin({ ...facts, model: "small" }, 0);
+  expect(callOf(attempts.step({ kind: "start" }, 0))).toBe("eu-b");
+  const backends = [
+    {
+      name: "eu-c",
+      region: "eu",
+      url: "http://e:1",
+      serves: [{ model: "small" }, { model: "big" }],
+    },
+    { name: "us-a", region: "us", url: "http://c:1", serves: [{ model: "big" }, { model: "far" }] },
+  ];
+  apply(engine, { ...document, backends }, 2);
+  const failure = upstreamFailure("reset", "x");
+  expect(callOf(attempts.step({ kind: "failed", attempt: 1, failure }, 1))).toBe("eu-c");
+  const other = engine.begin({ ...facts, model: "small" }, 2);
+  expect(callOf(other.step({ kind: "start" }, 2))).toBe("eu-c");
+  const tenants = [{ name: "acme", keys: [{ sha256: "a".repeat(64) }] }];
+  apply(engine, { ...document, tenants }, 3);
+  expect(callOf(other.step({ kind: "failed", attempt: 1, failure }, 3))).toBe("finish refused");
+});
+
+test("a drain of the own region is told until it ends, without another frame", () => {
+  const engine = engineWith();
+  const frame = fixtureFrame({
+    regions: [{ name: "eu", draining: true, drainLeftMs: 5_000, ageMs: 0, pools: [] }],
+  });
+  engine.apply({ kind: "state", frame }, 0);
+  expect(engine.report(4_999).draining).toBe(true);
+  expect(engine.report(5_001).draining).toBe(false);
+});

@@ -165,3 +165,18 @@ test("any evidence: ejections are bounded in time and number where no other regi
     }),
   );
 });
+
+test("one on trial counts as out: trials never take more than half of a pool", () => {
+  const made = health();
+  const failTen = (slot: number, from: number) =>
+    Array.from({ length: 10 }, (_, each) => call(made, slot, "failure", from + each));
+  expect(failTen(0, 0).at(-1)).toBe("ejected");
+  expect(failTen(1, 0).at(-1)).toBe("ejected");
+  const later = ejection.capMs * 2;
+  expect(made.standing(0, later)).toBe("trial");
+  expect(failTen(2, later).at(-1)).toBe("kept");
+  expect(failTen(3, later).at(-1)).toBe("kept");
+  expect(call(made, 0, "failure", later + 20)).toBe("ejected");
+  expect(call(made, 1, "failure", later + 20)).toBe("ejected");
+  expect([0, 1, 2, 3].map((slot) => made.share(slot, later + 21))).toEqual([0, 0, 1, 1]);
+});

@@ -92,3 +92,14 @@ test("any order of claims, calls and retirements: no two ids share a slot, and s
     }),
   );
 });
+
+test("a slot is told fresh whenever it gets another owner, and only then", () => {
+  const table = new LoadTable(new ArrayBuffer(loadBufferBytes(1)));
+  expect(table.claim("a")).toBe(0);
+  expect(table.takeFresh()).toEqual([0]);
+  expect(table.claim("a")).toBe(0);
+  expect(table.takeFresh()).toEqual([]);
+  table.retire("a");
+  expect(table.claim("b")).toBe(0);
+  expect(table.takeFresh()).toEqual([0]);
+});

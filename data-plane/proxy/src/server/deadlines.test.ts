@@ -77,3 +77,17 @@ test("sleepers that leave, stay or come while others are woken are each woken on
   pass(400);
   expect(many.filter((each) => each.woken.length === 1)).toHaveLength(40);
 });
+
+test("a process that is late each time still has deadlines", () => {
+  now = 0;
+  const deadlines = new Deadlines({ now: () => now, wall: () => 0 });
+  const waiting = sleeper(deadlines, 50);
+  const lateSweep = () => {
+    now += 500;
+    vi.advanceTimersByTime(sweepMs);
+  };
+  lateSweep();
+  expect(waiting.woken).toEqual([]);
+  lateSweep();
+  expect(waiting.woken).toEqual([1_000]);
+});
