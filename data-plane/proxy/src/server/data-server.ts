@@ -1,5 +1,6 @@
 // The request path as one thing to start and stop: the clients' server, the other regions' server, the pools behind.
 
+import { setTimeout } from "node:timers/promises";
 import type { EngineReport } from "@meridian/data-core/engine";
 import { type ClientError, openai } from "@meridian/wire";
 import type { FastifyInstance } from "fastify";
@@ -49,6 +50,7 @@ export function createDataServer(options: DataServerOptions): DataServer {
     },
     stats: () => server.stats(),
     close: async () => {
+      await server.breakOffLive();
       server.stop();
       clientApp.server.closeAllConnections();
       peerApp?.server.closeAllConnections();
@@ -56,6 +58,9 @@ export function createDataServer(options: DataServerOptions): DataServer {
     },
   };
 }
+
+/** How long clients have to take the last frame of an answer that is broken off. */
+const breakOffMs = 500;
 
 class RunningServer {
   readonly context: ServerContext;
@@ -98,6 +103,16 @@ class RunningServer {
     this.#draining = true;
     if (this.#live === 0) return Promise.resolve();
     return new Promise((resolve) => this.#drained.push(resolve));
+  }
+
+  /** Requests that still live get an honest end, and a moment to take it. */
+  async breakOffLive(): Promise<void> {
+    const drained = this.beginDrain();
+    this.context.deadlines.stopAll();
+    const over = new AbortController();
+    const moment = setTimeout(breakOffMs, undefined, { signal: over.signal, ref: false });
+    await Promise.race([drained, moment.catch(() => undefined)]);
+    over.abort();
   }
 
   stop(): void {

@@ -8,6 +8,8 @@ export type Sleeper = {
   sleepsAt: number;
   readonly wakeAt: () => Instant;
   readonly wake: (now: Instant) => void;
+  /** The program is about to end. */
+  readonly stopNow?: () => void;
 };
 
 /** How late a deadline may be noticed. */
@@ -47,6 +49,11 @@ export class Deadlines {
     if (last === undefined || last === sleeper) return;
     this.#sleepers[place] = last;
     last.sleepsAt = place;
+  }
+
+  /** Tells everyone that waits that the program ends. */
+  stopAll(): void {
+    for (const sleeper of [...this.#sleepers]) sleeper.stopNow?.();
   }
 
   close(): void {

@@ -12,12 +12,12 @@ import type {
 } from "@meridian/data-core/attempt";
 import { upstreamFailure } from "@meridian/data-core/attempt";
 import type { RequestFacts, RequestKind, Usage } from "@meridian/data-core/engine";
-import { assertNever, type Instant } from "@meridian/proto/base";
+import { assertNever, type Instant, problem } from "@meridian/proto/base";
 import type { ByteText, ClientError, DecodedRequest } from "@meridian/wire";
 import { type CallListener, lingerMs, UpstreamCall } from "../upstream/upstream-call.ts";
 import { ClientAnswer } from "./client-answer.ts";
 import type { ServerContext } from "./context.ts";
-import { brokenError, exhaustedError } from "./refusals.ts";
+import { brokenError, clientError, exhaustedError } from "./refusals.ts";
 import { answerHeaders, upstreamHeaders, upstreamPath } from "./wire-headers.ts";
 
 /** What comes before the first token and is held: more than this is no prelude. */
@@ -59,6 +59,8 @@ export class Exchange implements CallListener {
   #whole: ByteText | undefined;
   #raw: Buffer | undefined;
   #last: ByteText = "";
+  #isClosed = false;
+  #isSettled = false;
 
   constructor(
     context: ServerContext,
@@ -106,6 +108,23 @@ export class Exchange implements CallListener {
     this.#raw = undefined;
     this.#held = "";
     if (first.length > 0) this.#write(first);
+  }
+
+  /** Everything is recorded. The request is over once the client has its last byte, too. */
+  leave(): void {
+    this.#isSettled = true;
+    if (this.#isClosed) this.context.settled();
+  }
+
+  /** The proxy ends before the answer does: the client is told so, as far as its protocol can. */
+  stopNow(): void {
+    const error = problem("draining", "", "the proxy stopped before the answer was complete");
+    if (this.attempts?.committed() === true) {
+      this.call?.cancel();
+      this.#breakOff(clientError("overloaded", [error]));
+    } else {
+      this.context.refuse(this, clientError("overloaded", [error]));
+    }
   }
 
   /** What the request used, told or estimated. */
@@ -294,7 +313,9 @@ export class Exchange implements CallListener {
 
   /** The connection is gone. If the request was not at its end, the client left. */
   #closed(): void {
-    if (this.attempts !== undefined && !this.attempts.finished())
+    this.#isClosed = true;
+    if (this.#isSettled) this.context.settled();
+    else if (this.attempts !== undefined && !this.attempts.finished())
       this.#step({ kind: "client-gone" });
   }
 }

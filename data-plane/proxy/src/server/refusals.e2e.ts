@@ -235,3 +235,19 @@ test("a drain lets live streams finish and refuses new requests with a retryable
   await drained;
   expect(server.stats()).toMatchObject({ live: 0, draining: true });
 });
+
+test("a stop that waits no longer ends live streams with the error frame, never silently", async () => {
+  const backend = await upstream((_, response) => {
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    response.write('data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\n');
+  });
+  const { url, server } = await bed({ document: oneRegion([backend]) });
+  const stream = ask(`${url}/v1/chat/completions`, { body: { ...chat, stream: true } });
+  await vi.waitFor(() => expect(server.stats().report.backends[0]?.inFlight).toBe(1));
+  // The first token is the client's before the stop comes.
+  await vi.waitFor(() => expect(server.stats().live).toBe(1));
+  await server.close();
+  const ended = await stream;
+  expect(ended.clean && ended.status === 200).toBe(false);
+  expect(ended.body).toContain('"error"');
+});

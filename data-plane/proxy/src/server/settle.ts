@@ -19,7 +19,7 @@ export function settle(exchange: Exchange): void {
   if (finished.ending === "broken" || (finished.ending === "refused" && finished.status >= 500)) {
     context.logger.warn(logFields(finished), "request not answered");
   }
-  context.settled();
+  exchange.leave();
 }
 
 function outcomeOf(exchange: Exchange): Outcome | undefined {
