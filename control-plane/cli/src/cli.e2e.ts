@@ -123,9 +123,9 @@ test("a file that is no YAML is refused with its place, and nobody is asked", as
   writeFileSync(broken, "a: 1\na: 2\n");
   const done = await ask(nowhere, "apply", "-f", broken);
   expect(done).toMatchObject({ code: 1, out: "" });
-  expect(done.notes).toContain("broken_yaml at line 2, column 1");
+  expect(done.notes).toContain("duplicate_key at line 2, column 1");
   const forPrograms = await ask(nowhere, "apply", "-f", broken, "-o", "json");
-  expect(JSON.parse(forPrograms.out).problems[0]).toMatchObject({ code: "broken_yaml" });
+  expect(JSON.parse(forPrograms.out).problems[0]).toMatchObject({ code: "duplicate_key" });
 });
 
 test("what get prints is YAML that apply takes as the same document", async () => {
