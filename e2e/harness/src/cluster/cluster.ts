@@ -70,7 +70,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       const logs = cluster.logs();
       await cluster.stop();
       // A port was free when we looked and taken when a program wanted it.
-      const isClash = options.topology === undefined && logs.includes("EADDRINUSE");
+      const isClash = options.topology === undefined && /EADDRINUSE|is taken/.test(logs);
       if (!isClash || attempt === startAttempts) throw cause;
     }
   }

@@ -99,7 +99,7 @@ export class Program {
   /** Polls the ready URL until it answers 200. */
   async ready(timeoutMs = this.#options.readyTimeoutMs ?? readyTimeoutMs): Promise<void> {
     const deadline = performance.now() + timeoutMs;
-    while (!(await answers(this.#options.readyUrl))) {
+    while (!(await answers(this.#options.readyUrl)) || !this.isRunning()) {
       if (!this.isRunning()) throw this.#failure("ended before it was ready");
       if (performance.now() > deadline) throw this.#failure(`was not ready within ${timeoutMs} ms`);
       await new Promise((resolve) => setTimeout(resolve, readyPollMs));
