@@ -45,3 +45,11 @@ test("a name that merely contains an identity is not one", () => {
   expect(parseSubjectAltName("DNS:spiffe://meridian/operator/x")).toBeUndefined();
   expect(parseSubjectAltName("URI:https://x/spiffe://meridian/operator/x")).toBeUndefined();
 });
+
+test("a quoted name hides no identity, and two identities are none", () => {
+  const hidden = 'URI:"https://x/, URI:spiffe://meridian/operator/evil, y"';
+  expect(parseSubjectAltName(hidden)).toBeUndefined();
+  expect(parseSubjectAltName(`DNS:localhost, ${hidden}`)).toBeUndefined();
+  const two = "URI:spiffe://meridian/proxy/eu, URI:spiffe://meridian/operator/jo";
+  expect(parseSubjectAltName(two)).toBeUndefined();
+});

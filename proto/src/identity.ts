@@ -32,10 +32,13 @@ export function parseIdentityUri(uri: string): Identity | undefined {
  *          // → { role: "proxy", region: "eu-west" }
  */
 export function parseSubjectAltName(names: string | undefined): Identity | undefined {
-  for (const each of (names ?? "").split(/,\s*/)) {
-    if (!each.startsWith("URI:")) continue;
-    const identity = parseIdentityUri(each.slice(4));
-    if (identity !== undefined) return identity;
-  }
-  return undefined;
+  // Node quotes a name that holds a comma. None of ours does, so whoever has one is nobody: no name is taken apart.
+  if (names === undefined || names.includes('"')) return undefined;
+  const identities = names
+    .split(/,\s*/)
+    .filter((each) => each.startsWith("URI:"))
+    .map((each) => parseIdentityUri(each.slice(4)))
+    .filter((each) => each !== undefined);
+  // Two identities in one certificate are none.
+  return identities.length === 1 ? identities[0] : undefined;
 }

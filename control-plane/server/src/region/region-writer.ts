@@ -30,11 +30,14 @@ export type RegionWriterOptions = {
 const tickMs = 500;
 const heartbeatMs = 2_000;
 const pruneMs = 60_000;
+/** Within this, proxies that followed another region's control plane are home again: 10 s, and a probe each 10 to 15 s. */
+const comeBackMs = 25_000;
 
 export class RegionWriter {
   readonly #options: RegionWriterOptions;
   readonly #timer: NodeJS.Timeout;
   readonly #digests = new Map<string, DigestWritten>();
+  readonly #aloneSince = new Map<string, Instant>();
   #heartbeatAt = Number.NEGATIVE_INFINITY;
   #prunedAt: Instant;
   #sequence = 0;
@@ -82,10 +85,28 @@ export class RegionWriter {
     const policy = published()?.policy;
     if (policy === undefined) return [];
     const from = { policy, proxies, drains: view.drains() };
+    const present = new Set(
+      proxies.list(now).flatMap((each) => (each.isFresh ? [each.region] : [])),
+    );
     return regions.flatMap((region) => {
+      if (!this.#mayTell(region, present.has(region), now)) return [];
       const digest = digestRegion(region, from, now);
       return digestDueAt(this.#digests.get(region), digest) <= now ? [{ digest, at: now }] : [];
     });
+  }
+
+  /**
+   * A control plane without proxies knows nothing of its region: after its own restart they need a while to come back,
+   * and until then the last digest says more than an empty one (design 1.8).
+   */
+  #mayTell(region: string, hasProxies: boolean, now: Instant): boolean {
+    if (hasProxies) {
+      this.#aloneSince.delete(region);
+      return true;
+    }
+    const since = this.#aloneSince.get(region) ?? now;
+    this.#aloneSince.set(region, since);
+    return now - since >= comeBackMs;
   }
 
   async #write(operations: readonly Operation[], digests: readonly DigestWritten[]): Promise<void> {

@@ -180,6 +180,12 @@ function onFrame(
   const session = sessionOf(world, event.session);
   if (session === undefined || event.frame.sequence <= session.sequence) return [];
   const heard = { ...session, heardAt: now, sequence: event.frame.sequence };
+  if (event.frame.policy === undefined && world.holding.held() !== undefined) {
+    // A control plane that has not read its store yet knows nothing: it lives, but what is held stays in force, drains
+    // included, and it is not the answer of home that would keep the proxy from asking another region's.
+    world.link = heard;
+    return [];
+  }
   world.link = answered(world, heard, now);
   world.lastFrameAt = now;
   return [{ kind: "observe", frame: event.frame }];
