@@ -26,7 +26,7 @@ export type Outcome =
     };
 
 /** Who answered, as the response's headers say. */
-export type Server = { readonly region: string; readonly backend: string };
+type Server = { readonly region: string; readonly backend: string };
 
 const attemptTimeoutMs = 60_000;
 

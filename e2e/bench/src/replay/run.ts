@@ -2,7 +2,7 @@
 
 import { type Cluster, localKey } from "@meridian/harness";
 import { Agent } from "undici";
-import { ask, type Outcome, type Server } from "./ask.ts";
+import { ask, type Outcome } from "./ask.ts";
 import type { Scenario } from "./scenarios.ts";
 import type { Arrival } from "./trace.ts";
 
@@ -35,36 +35,47 @@ export async function replay(options: {
   const agent = new Agent({ connections: 256, headersTimeout: 60_000, bodyTimeout: 60_000 });
   const startedMs = performance.now();
   const strikeIndex = scenario.name === "none" ? -1 : Math.floor(arrivals.length * strikeAt);
-  let killed: readonly string[] = [];
-  let striking: Promise<void> = Promise.resolve();
-  const pending: Promise<Answer>[] = [];
+  let struckMs = Number.POSITIVE_INFINITY;
+  let striking: Promise<readonly string[]> = Promise.resolve([]);
+  const pending: Promise<Asked>[] = [];
   for (const [index, arrival] of arrivals.entries()) {
     await until(startedMs + arrival.atMs / speed);
     if (index === strikeIndex) {
-      striking = scenario.strike(cluster).then((names) => {
-        killed = names;
-      });
+      struckMs = performance.now();
+      striking = scenario.strike(cluster);
     }
-    pending.push(askNearest({ cluster, agent, arrival, index, killed: () => killed }));
+    pending.push(askNearest({ cluster, agent, arrival, index }));
   }
-  const answers = await Promise.all(pending);
-  await striking;
+  const asked = await Promise.all(pending);
+  // Only now: a client sees its connection cut before the killed process is reported as gone.
+  const killed = await striking;
   await agent.close();
   return {
     scenario: scenario.name,
     killed,
     seconds: (performance.now() - startedMs) / 1_000,
-    answers,
+    answers: asked.map((each) => ({
+      home: each.home,
+      outcome: each.outcome,
+      detours: each.detours,
+      isExcused: each.endedMs >= struckMs && wasCut(killed, each),
+    })),
   };
 }
+
+/** One request's end, before it is known what was killed. */
+type Asked = Omit<Answer, "isExcused"> & {
+  /** The proxy that was asked last. */
+  readonly proxy: string;
+  readonly endedMs: number;
+};
 
 async function askNearest(request: {
   readonly cluster: Cluster;
   readonly agent: Agent;
   readonly arrival: Arrival;
   readonly index: number;
-  readonly killed: () => readonly string[];
-}): Promise<Answer> {
+}): Promise<Asked> {
   const { cluster, agent, arrival, index } = request;
   const homeIndex = index % cluster.regions.length;
   const order = [...cluster.regions.slice(homeIndex), ...cluster.regions.slice(0, homeIndex)];
@@ -80,22 +91,18 @@ async function askNearest(request: {
   for (const region of order) {
     outcome = await ask(agent, region.endpoints[0] ?? "", question, localKey);
     if (outcome.kind !== "unreached") {
-      const isExcused =
-        outcome.kind === "failed" && wasCut(request.killed(), outcome, region.proxies[0]?.name);
-      return { home, outcome, detours, isExcused };
+      const proxy = region.proxies[0]?.name ?? "";
+      return { home, outcome, detours, proxy, endedMs: performance.now() };
     }
     detours += 1;
   }
-  return { home, outcome, detours, isExcused: false };
+  return { home, outcome, detours, proxy: "", endedMs: performance.now() };
 }
 
 /** The answer was on its way through a process that was killed: no router can mend that without lying. */
-function wasCut(
-  killed: readonly string[],
-  outcome: { readonly wasStreaming: boolean; readonly by: Server },
-  proxy = "",
-): boolean {
-  return outcome.wasStreaming && (killed.includes(outcome.by.backend) || killed.includes(proxy));
+function wasCut(killed: readonly string[], { outcome, proxy }: Asked): boolean {
+  if (outcome.kind !== "failed" || !outcome.wasStreaming) return false;
+  return killed.includes(outcome.by.backend) || killed.includes(proxy);
 }
 
 /** A prompt of the recorded length; equal prefixes share their first 512 tokens. */
