@@ -47,6 +47,7 @@ async function run(settings: Settings, tls: TlsFiles): Promise<void> {
     peerTls: tls,
     logger,
     metrics,
+    decisions: { record: () => undefined },
   });
   metrics.watchConnections(server.clientApp.server);
   if (server.peerApp !== undefined) metrics.watchConnections(server.peerApp.server);

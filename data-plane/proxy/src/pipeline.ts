@@ -108,6 +108,8 @@ function admit(exchange: Exchange): StageResult {
     outputTokensMax: decoded.outputTokensMax,
     arrivedFrom: arrival.arrivedFrom,
     timeoutMs: readTimeoutMs(request.headers[hop.timeout]),
+    continuable: decoded.continuable,
+    isContinuation: false,
   };
   const admission = context.engine.admit(exchange.facts, context.clock.now());
   if (admission.kind === "refused") return refusalError(admission.refusal);

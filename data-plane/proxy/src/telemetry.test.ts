@@ -38,6 +38,11 @@ const readings: Readings = {
 function exchange(more: Partial<FinishedExchange>): FinishedExchange {
   return {
     requestId: "req_1",
+    decisionId: "req_1",
+    arrivedAtMs: 1_700_000_000_000,
+    revision: "1.1",
+    ownMs: 0.2,
+    errorCode: undefined,
     kind: "chat",
     tenant: "acme",
     model: "m",

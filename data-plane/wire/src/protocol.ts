@@ -22,6 +22,26 @@ export type DecodedRequest = {
   readonly inputTokens: number;
   /** Where the model's name stands in the body. */
   readonly modelSpans: readonly Span[];
+  /** A stream of plain text, one choice, no structure to keep: a part of its answer can be gone on from. */
+  readonly continuable: boolean;
+};
+
+/** What a client has of an answer that broke off. */
+export type PartialAnswer = {
+  /** In characters, not bytes. */
+  readonly text: string;
+  /** Events with content that carried it: about its tokens. */
+  readonly tokens: number;
+};
+
+/** How the body for an upstream differs from the client's. Usage is asked for in every stream. */
+export type UpstreamBodyOptions = {
+  /** undefined: as the client wrote it. */
+  readonly model: string | undefined;
+  /** The answer is to go on from here. The limit on output tokens shrinks by what it used. */
+  readonly continues: PartialAnswer | undefined;
+  /** The body ends with the assistant's words (`continues`, or another region's proxy put them there). */
+  readonly assistantPrefix: "none" | "append" | "continue-final-message";
 };
 
 export type Usage = { readonly inputTokens: number; readonly outputTokens: number };
@@ -46,8 +66,12 @@ export type AnswerOptions = {
 
 export type StreamOptions = AnswerOptions & {
   readonly choices: number;
-  /** The client asked for usage: without it the stream is not complete. */
+  /** The client asked for usage: without it the stream is not complete. It is asked for anyway, and stripped else. */
   readonly includeUsage: boolean;
+  /** Keep the text, so that another stream can go on from it. */
+  readonly keepsText: boolean;
+  /** The stream that broke, which this one goes on from: its id and time are kept, its role and text not said again. */
+  readonly after: StreamTap | undefined;
 };
 
 /** Follows one stream from an upstream. It passes on whole events alone: a cut inside one never reaches the client. */
@@ -63,8 +87,15 @@ export type StreamTap = {
   readonly fault: AnswerFault | undefined;
   /** As the upstream told it. */
   readonly usage: Usage | undefined;
-  /** Events with content: about the tokens of the answer. */
+  /** Events with content: about the tokens of the answer, of what it goes on from, too. */
   readonly contentEvents: number;
+  /**
+   * What the client has by now, where an answer could go on from it; undefined: not kept, longer than is kept, or there
+   * is more in it than text.
+   */
+  readonly partial: () => PartialAnswer | undefined;
+  /** As `partial() !== undefined`, without the cost. */
+  readonly continuable: boolean;
 };
 
 /** Why a request is refused, in classes that every protocol has words for. */
@@ -107,8 +138,16 @@ export type ClientProtocol = {
     kind: RequestKind,
     body: ByteText,
   ) => Result<DecodedRequest, readonly Problem[]>;
-  /** The same body for another model: every other byte is kept. */
-  readonly renameModel: (body: ByteText, request: DecodedRequest, model: string) => ByteText;
+  /** The body for an upstream: every byte that need not change is kept; the very same text when none must. */
+  readonly upstreamBody: (
+    body: ByteText,
+    request: DecodedRequest,
+    options: UpstreamBodyOptions,
+  ) => ByteText;
+  /** A whole answer as the stream that the client asked for: some servers answer so at once. */
+  readonly streamOf: (body: ByteText, options: StreamOptions) => ByteText;
+  /** Marks, for people and tools, where a stream went on from another backend. No client may stumble over it. */
+  readonly renderSeam: (note: string) => ByteText;
   readonly readAnswer: (body: ByteText, options: AnswerOptions) => AnswerReading;
   readonly openStream: (options: StreamOptions) => StreamTap;
   readonly readRefusal: (status: number, body: ByteText) => RefusalReading;
@@ -124,10 +163,13 @@ export type ClientProtocol = {
  *
  *   const decoded = openai.decodeRequest("chat", '{"model":"default","stream":true,"seed":9007199254740993,"messages":[]}');
  *   // ok: { kind: "chat", model: "default", stream: true, modelSpans: [{ start: 9, end: 18 }], … }
- *   openai.renameModel(body, decoded.value, "meta-llama/Llama-3.3-70B-Instruct");
- *   // '{"model":"meta-llama/Llama-3.3-70B-Instruct","stream":true,"seed":9007199254740993,"messages":[]}'
+ *   openai.upstreamBody(body, decoded.value, {
+ *     model: "meta-llama/Llama-3.3-70B-Instruct", continues: undefined, assistantPrefix: "none",
+ *   });
+ *   // '{"model":"meta-llama/Llama-3.3-70B-Instruct","stream":true,"seed":9007199254740993,"messages":[],
+ *   //   "stream_options":{"include_usage":true}}'
  *
- *   const tap = openai.openStream({ kind: "chat", clientModel: "default", choices: 1, includeUsage: false });
+ *   const tap = openai.openStream({ kind: "chat", clientModel: "default", choices: 1, includeUsage: false, … });
  *   tap.push(': hello\n\ndata: {"model":"meta…","choices":[{"index":0,"delta":{"role":"assistant"}}]}\n\n');
  *   tap.semantic;   // false: nothing to read yet, another backend may still take over
  *   tap.push('data: {"model":"meta…","choices":[{"index":0,"delta":{"content":"Hi"}}]}\n\ndata: {"cho');

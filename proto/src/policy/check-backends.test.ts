@@ -30,6 +30,11 @@ test.each<[string, object, readonly string[]]>([
     ["out_of_range backends[0].weight"],
   ],
   [
+    "an assistant prefix of another word",
+    { backends: [{ ...usA, assistantPrefix: "appendix" }, euA] },
+    ["unknown_word backends[0].assistantPrefix"],
+  ],
+  [
     "a language that is not spoken yet",
     {
       backends: [

@@ -2,8 +2,10 @@
 
 import { type Backend, Protocol } from "../gen/meridian/v1/policy_pb.ts";
 import { checkUrl } from "./check-url.ts";
-import { quote } from "./findings.ts";
+import { checkWord } from "./check-word.ts";
+import { type Findings, quote } from "./findings.ts";
 import { checkReference, type PolicyIndex } from "./policy-index.ts";
+import { assistantPrefixes } from "./words.ts";
 
 const weightMax = 1_000;
 
@@ -16,6 +18,7 @@ export function checkBackends(index: PolicyIndex): void {
     checkUrl(url, { path: `${path}.url`, findings });
     checkServes(index, backend, path);
     checkProtocol(index, backend, path);
+    checkPrefix(backend, path, findings);
     if (weight !== undefined && !(weight >= 0 && weight <= weightMax)) {
       const code = weight < 0 ? "negative" : "out_of_range";
       const hint = `weights are from 0 to ${weightMax}; 0 sends nothing`;
@@ -49,6 +52,11 @@ function checkProtocol({ findings }: PolicyIndex, { protocol }: Backend, path: s
     : "use a server that speaks openai, or a gateway before this one";
   const message = `backends that speak ${isOllama ? "ollama" : "anthropic"} are not served yet`;
   findings.refuse("not_supported", `${path}.protocol`, message, hint);
+}
+
+function checkPrefix({ assistantPrefix }: Backend, path: string, findings: Findings): void {
+  if (assistantPrefix === "") return;
+  checkWord(assistantPrefixes, assistantPrefix, { path: `${path}.assistantPrefix`, findings });
 }
 
 /** Two backends that are one server get twice the requests that it was meant to get. */

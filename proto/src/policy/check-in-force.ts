@@ -30,8 +30,6 @@ const ofRoute: readonly Feature<Route>[] = [
     field: "balance",
     isUsed: ({ balance }) => balance !== "" && balance !== "least-outstanding",
   },
-  { field: "retry.budgetPercent", isUsed: ({ retry }) => (retry?.budgetPercent ?? 0) > 0 },
-  { field: "objective", isUsed: ({ objective }) => objective !== undefined },
   { field: "fallback", isUsed: ({ fallback }) => fallback.some((each) => each !== "remote") },
 ];
 

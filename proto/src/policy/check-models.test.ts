@@ -46,3 +46,10 @@ test.each<[string, object, readonly string[]]>([
 ])("%s is refused", (_, change, expected) => {
   expect(findingsWith(change)).toEqual(expected);
 });
+
+test("continuing streams that no backend can go on from is warned of", () => {
+  const change = { models: [model("big", { continueStreams: true }), model("small")] };
+  expect(findingsWith(change)).toEqual(["continuation_impossible? models[0].continueStreams"]);
+  const able = { ...change, backends: [{ ...usA, assistantPrefix: "append" }, euA] };
+  expect(findingsWith(able)).toEqual([]);
+});

@@ -1,5 +1,6 @@
 // Models: that somebody serves them, that their other names are theirs alone, and that degrading ends.
 
+import type { Model } from "../gen/meridian/v1/policy_pb.ts";
 import { quote } from "./findings.ts";
 import { checkReference, checkUnique, type PolicyIndex } from "./policy-index.ts";
 
@@ -18,6 +19,7 @@ export function checkModels(index: PolicyIndex): void {
       const message = `${model.contextTokens} tokens are more than any model takes`;
       findings.refuse("out_of_range", `${path}.contextTokens`, message, "correct the number");
     }
+    checkContinuation(index, model, path);
     checkUnique(model.features, `${path}.features`, findings);
     checkUnique(model.degradeTo, `${path}.degradeTo`, findings);
     for (const [second, name] of model.degradeTo.entries()) {
@@ -26,6 +28,22 @@ export function checkModels(index: PolicyIndex): void {
   }
   checkAliases(index);
   checkDegradeCycles(index);
+}
+
+/** Streams go on only from a backend that takes the assistant's words, and not from the one that broke. */
+function checkContinuation({ policy, findings }: PolicyIndex, model: Model, path: string): void {
+  if (!model.continueStreams) return;
+  const able = policy.backends.filter(
+    ({ assistantPrefix, serves }) =>
+      assistantPrefix !== "" &&
+      assistantPrefix !== "none" &&
+      serves.some((each) => each.model === model.name),
+  );
+  if (able.length > 0) return;
+  const message = `no backend that serves ${quote(model.name)} says what it does with an assistant's words`;
+  const hint =
+    "set assistantPrefix on those that can go on from them: append, or continue-final-message";
+  findings.warn("continuation_impossible", `${path}.continueStreams`, message, hint);
 }
 
 /** A name that clients use must mean one model. */

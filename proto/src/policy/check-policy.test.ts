@@ -20,8 +20,6 @@ test("the sample with every field has warnings alone, one for each field not in 
     "not_in_force models[0].features",
     "not_in_force models[0].degradeTo",
     "not_in_force routes[0].balance",
-    "not_in_force routes[0].retry.budgetPercent",
-    "not_in_force routes[0].objective",
     "not_in_force routes[0].fallback",
     "not_in_force tenants[0].priority",
     "not_in_force tenants[0].limits",

@@ -45,6 +45,16 @@ test.each<[string, object, readonly string[]]>([
     ["timeouts_contradict routes[0].timeouts.connectMs"],
   ],
   [
+    "a slow bound behind the end of patience",
+    { routes: [{ name: "all", timeouts: { firstTokenMs: 500, slowMs: 501 } }] },
+    ["timeouts_contradict routes[0].timeouts.slowMs"],
+  ],
+  [
+    "hedging of everything",
+    { routes: [{ name: "all", hedge: { budgetPercent: 51, minMs: 86_400_001 } }] },
+    ["out_of_range routes[0].hedge.budgetPercent", "out_of_range routes[0].hedge.minMs"],
+  ],
+  [
     "a total of more than a day",
     { routes: [{ name: "all", timeouts: { totalMs: 86_400_001 } }] },
     ["out_of_range routes[0].timeouts.totalMs"],

@@ -1,8 +1,8 @@
 // Routes: what they match, where they lead, and that what they say of time and chance is possible.
 
 import type { Route, Target } from "../gen/meridian/v1/policy_pb.ts";
-import { type Findings, quote } from "./findings.ts";
-import { nearestWord } from "./nearest-word.ts";
+import { checkWord } from "./check-word.ts";
+import type { Findings } from "./findings.ts";
 import { checkReference, checkUnique, type PolicyIndex } from "./policy-index.ts";
 import { balances, rungs } from "./words.ts";
 
@@ -10,6 +10,7 @@ const limits = {
   targetWeightMax: 1_000_000,
   attemptsMax: 10,
   budgetPercentMax: 100,
+  hedgePercentMax: 50,
   totalMsMax: 86_400_000,
 } as const;
 
@@ -26,6 +27,7 @@ export function checkRoutes(index: PolicyIndex): void {
     checkWords(route, path, findings);
     checkTimeouts(route, `${path}.timeouts`, findings);
     checkRetry(route, `${path}.retry`, findings);
+    checkHedge(route, `${path}.hedge`, findings);
   }
 }
 
@@ -58,26 +60,14 @@ function checkWords(route: Route, path: string, findings: Findings): void {
   checkUnique(route.fallback, `${path}.fallback`, findings);
 }
 
-function checkWord(
-  words: readonly string[],
-  word: string,
-  { path, findings }: { readonly path: string; readonly findings: Findings },
-): void {
-  if (words.includes(word)) return;
-  const near = nearestWord(word, words);
-  const meant = near === undefined ? "" : `did you mean ${near}? `;
-  const hint = `${meant}words here: ${words.join(", ")}`;
-  findings.refuse("unknown_word", path, `${quote(word)} is not known`, hint);
-}
-
 /** Only what the document itself says is held against each other: a default gives way. */
 function checkTimeouts(route: Route, path: string, findings: Findings): void {
   const { timeouts, objective } = route;
   if (timeouts === undefined) return;
-  const { connectMs, firstTokenMs, firstTokenMsPer1kInput, betweenTokensMs, totalMs } = timeouts;
+  const { $typeName: _, $unknown: __, totalMs, ...parts } = timeouts;
+  const { firstTokenMs, slowMs } = parts;
   const total = totalMs === 0 ? limits.totalMsMax : totalMs;
-  const entries = { connectMs, firstTokenMs, firstTokenMsPer1kInput, betweenTokensMs };
-  for (const [name, ms] of Object.entries(entries)) {
+  for (const [name, ms] of Object.entries(parts)) {
     if (ms <= total) continue;
     const message = `${ms} ms are more than the whole request may take, ${total} ms`;
     const hint = "lower it, or raise totalMs (at most a day)";
@@ -86,6 +76,10 @@ function checkTimeouts(route: Route, path: string, findings: Findings): void {
   if (totalMs > limits.totalMsMax) {
     const message = `${totalMs} ms are more than a day`;
     findings.refuse("out_of_range", `${path}.totalMs`, message, "at most 86400000");
+  }
+  if (firstTokenMs > 0 && slowMs > firstTokenMs) {
+    const message = "a token that late is given up already: it would never count as slow";
+    findings.refuse("timeouts_contradict", `${path}.slowMs`, message, "lower slowMs");
   }
   if (firstTokenMs > 0 && (objective?.firstTokenMs ?? 0) > firstTokenMs) {
     const message = "the objective comes after the timeout: it would never be missed in time";
@@ -104,5 +98,17 @@ function checkRetry(route: Route, path: string, findings: Findings): void {
   if (budgetPercent > limits.budgetPercentMax) {
     const message = `${budgetPercent} % are more than one retry for each request`;
     findings.refuse("out_of_range", `${path}.budgetPercent`, message, "at most 100; 10 is usual");
+  }
+}
+
+function checkHedge({ hedge }: Route, path: string, findings: Findings): void {
+  if (hedge === undefined) return;
+  if (hedge.budgetPercent > limits.hedgePercentMax) {
+    const message = `${hedge.budgetPercent} % are more than every second request`;
+    findings.refuse("out_of_range", `${path}.budgetPercent`, message, "at most 50; 5 is usual");
+  }
+  if (hedge.minMs > limits.totalMsMax) {
+    const message = `${hedge.minMs} ms are more than a day`;
+    findings.refuse("out_of_range", `${path}.minMs`, message, "at most 86400000; 50 is usual");
   }
 }

@@ -55,6 +55,8 @@ test.each([
     "out_of_range regions[0].location.lat",
   ],
   ["regions", [{ name: "eu", location: [1, 2] }], "wrong_type regions[0].location"],
+  ["models", [{ name: "m", continueStreams: "yes" }], "wrong_type models[0].continueStreams"],
+  ["models", [{ name: "m", continueStreams: 1 }], "wrong_type models[0].continueStreams"],
   ["regions", new Array(65).fill({ name: "eu" }), "too_large regions"],
   [
     "backends",

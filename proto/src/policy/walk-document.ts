@@ -89,6 +89,7 @@ function walkList(field: DescField & { fieldKind: "list" }, spot: Spot): void {
 function walkValue(field: DescField, spot: Spot): void {
   if (field.enum !== undefined) walkWord(field.enum, spot);
   else if (field.scalar === ScalarType.STRING) walkText(field, spot);
+  else if (field.scalar === ScalarType.BOOL) walkSwitch(spot);
   else walkNumber(field, spot);
 }
 
@@ -118,6 +119,16 @@ function walkText(field: DescField, { value, path, findings }: Spot): void {
     const message = "it holds characters that can't be shown";
     findings.refuse("invalid_text", path, message, "take out control characters and line breaks");
   }
+}
+
+function walkSwitch({ value, path, findings }: Spot): void {
+  if (typeof value === "boolean") return;
+  findings.refuse(
+    "wrong_type",
+    path,
+    `${show(value)} is neither true nor false`,
+    "write true, or leave it out",
+  );
 }
 
 function walkNumber(field: DescField, { value, path, findings }: Spot): void {

@@ -12,6 +12,10 @@ export type Rung = (typeof rungs)[number];
 export const protocols = ["openai", "anthropic", "ollama"] as const;
 export type ProtocolName = (typeof protocols)[number];
 
+/** What a backend does with a chat that ends with the assistant's words. */
+export const assistantPrefixes = ["none", "append", "continue-final-message"] as const;
+export type AssistantPrefix = (typeof assistantPrefixes)[number];
+
 /** undefined when the text is not one of the words. */
 export function findWord<W extends string>(words: readonly W[], text: string): W | undefined {
   return words.find((each) => each === text);

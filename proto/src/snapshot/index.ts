@@ -13,8 +13,10 @@ export {
   makeSnapshot,
 } from "./snapshot.ts";
 export type {
+  AssistantPrefix,
   BackendView,
   Balance,
+  HedgeView,
   ModelView,
   ProtocolName,
   RegionEntry,
@@ -26,4 +28,4 @@ export type {
   TenantView,
   TimeoutsView,
 } from "./view.ts";
-export { routeDefaults } from "./view-resource.ts";
+export { hedgeDefaults, routeDefaults } from "./view-resource.ts";

@@ -3,15 +3,18 @@
 import { err, ok, parseAddress, type Result } from "../base/index.ts";
 import type {
   Backend,
+  Hedge,
   Model,
+  Objective,
   Region,
   Route,
   Tenant,
   Timeouts,
 } from "../gen/meridian/v1/policy_pb.ts";
-import { balances, findWord, protocols, rungs } from "../policy/words.ts";
+import { assistantPrefixes, balances, findWord, protocols, rungs } from "../policy/words.ts";
 import type {
   BackendView,
+  HedgeView,
   ModelView,
   RegionEntry,
   RouteView,
@@ -28,6 +31,8 @@ export const routeDefaults: Pick<
   fallback: ["remote"],
   timeouts: {
     connectMs: 1_000,
+    headersMs: undefined,
+    slowMs: 10_000,
     firstTokenMs: 20_000,
     firstTokenMsPer1kInput: 250,
     betweenTokensMs: 15_000,
@@ -36,6 +41,9 @@ export const routeDefaults: Pick<
   attemptsMax: 3,
   retryBudgetPercent: 10,
 };
+
+/** What a route that hedges takes where it does not say. */
+export const hedgeDefaults: HedgeView = { budgetPercent: 5, minMs: 50 };
 
 export function viewRegion(region: Region): Result<RegionEntry, string> {
   const { name, location, endpoint } = region;
@@ -58,6 +66,11 @@ export function viewBackend(backend: Backend): Result<BackendView, string> {
   const number: number = backend.protocol;
   const protocol = number === 0 ? "openai" : protocols[number - 1];
   if (protocol === undefined) return err(`the protocol number ${number} is not known`);
+  const prefix = backend.assistantPrefix === "" ? "none" : backend.assistantPrefix;
+  const assistantPrefix = findWord(assistantPrefixes, prefix);
+  if (assistantPrefix === undefined) {
+    return err(`the assistant prefix ${prefix.slice(0, 64)} is not known`);
+  }
   return ok({
     name: backend.name,
     region: backend.region,
@@ -68,13 +81,14 @@ export function viewBackend(backend: Backend): Result<BackendView, string> {
     concurrencyMax: unlessZero(backend.capacity?.concurrency),
     requestsPerMinute: unlessZero(backend.capacity?.requestsPerMinute),
     tokensPerMinute: unlessZero(backend.capacity?.tokensPerMinute),
+    assistantPrefix,
   });
 }
 
 export function viewModel(model: Model, regions: readonly string[]): Result<ModelView, string> {
-  const { name, aliases, features, degradeTo } = model;
+  const { name, aliases, features, degradeTo, continueStreams: continuesStreams } = model;
   const contextTokens = unlessZero(model.contextTokens);
-  return ok({ name, aliases, contextTokens, features, degradeTo, regions });
+  return ok({ name, aliases, contextTokens, features, degradeTo, continuesStreams, regions });
 }
 
 export function viewRoute(route: Route): Result<RouteView, string> {
@@ -87,11 +101,12 @@ export function viewRoute(route: Route): Result<RouteView, string> {
     match: { models: route.match?.models ?? [], tenants: route.match?.tenants ?? [] },
     targets: route.targets.map(({ model, weight }) => ({ model, weight: weight ?? 1 })),
     balance,
-    timeouts: viewTimeouts(route.timeouts),
+    timeouts: viewTimeouts(route.timeouts, route.objective),
     attemptsMax: unlessZero(route.retry?.attempts) ?? routeDefaults.attemptsMax,
     retryBudgetPercent: unlessZero(route.retry?.budgetPercent) ?? routeDefaults.retryBudgetPercent,
     objectiveFirstTokenMs: unlessZero(route.objective?.firstTokenMs),
     fallback: fallback.length === 0 ? routeDefaults.fallback : fallback,
+    hedge: viewHedge(route.hedge),
   });
 }
 
@@ -107,11 +122,25 @@ export function viewTenant(tenant: Tenant): Result<TenantView, string> {
   });
 }
 
-function viewTimeouts(timeouts: Timeouts | undefined): TimeoutsView {
+function viewHedge(hedge: Hedge | undefined): HedgeView | undefined {
+  if (hedge === undefined) return undefined;
+  return {
+    budgetPercent: unlessZero(hedge.budgetPercent) ?? hedgeDefaults.budgetPercent,
+    minMs: unlessZero(hedge.minMs) ?? hedgeDefaults.minMs,
+  };
+}
+
+function viewTimeouts(
+  timeouts: Timeouts | undefined,
+  objective: Objective | undefined,
+): TimeoutsView {
   const { timeouts: defaults } = routeDefaults;
+  const firstTokenMs = unlessZero(timeouts?.firstTokenMs) ?? defaults.firstTokenMs;
   return {
     connectMs: unlessZero(timeouts?.connectMs) ?? defaults.connectMs,
-    firstTokenMs: unlessZero(timeouts?.firstTokenMs) ?? defaults.firstTokenMs,
+    headersMs: unlessZero(timeouts?.headersMs),
+    slowMs: unlessZero(timeouts?.slowMs) ?? unlessZero(objective?.firstTokenMs) ?? firstTokenMs / 2,
+    firstTokenMs,
     firstTokenMsPer1kInput:
       unlessZero(timeouts?.firstTokenMsPer1kInput) ?? defaults.firstTokenMsPer1kInput,
     betweenTokensMs: unlessZero(timeouts?.betweenTokensMs) ?? defaults.betweenTokensMs,

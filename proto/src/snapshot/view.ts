@@ -3,9 +3,9 @@
 
 import type { Address } from "../base/index.ts";
 import type { Version } from "../gen/meridian/v1/snapshot_pb.ts";
-import type { Balance, ProtocolName, Rung } from "../policy/words.ts";
+import type { AssistantPrefix, Balance, ProtocolName, Rung } from "../policy/words.ts";
 
-export type { Balance, ProtocolName, Rung };
+export type { AssistantPrefix, Balance, ProtocolName, Rung };
 
 /** Everything that one region's proxies route by. */
 export type RegionView = {
@@ -50,6 +50,8 @@ export type BackendView = {
   readonly concurrencyMax: number | undefined;
   readonly requestsPerMinute: number | undefined;
   readonly tokensPerMinute: number | undefined;
+  /** What it does with a chat whose last message is the assistant's. */
+  readonly assistantPrefix: AssistantPrefix;
 };
 
 export type ServedModel = {
@@ -66,6 +68,8 @@ export type ModelView = {
   readonly features: readonly string[];
   /** Lesser models that may answer instead, best first. */
   readonly degradeTo: readonly string[];
+  /** A stream that breaks goes on from another backend. */
+  readonly continuesStreams: boolean;
   /** Regions with at least one backend that serves it, sorted. */
   readonly regions: readonly string[];
 };
@@ -89,6 +93,15 @@ export type RouteView = {
   /** What the route promises; undefined: nothing. */
   readonly objectiveFirstTokenMs: number | undefined;
   readonly fallback: readonly Rung[];
+  /** undefined: no second attempt beside a slow first one. */
+  readonly hedge: HedgeView | undefined;
+};
+
+export type HedgeView = {
+  /** Hedged requests as a share of all. */
+  readonly budgetPercent: number;
+  /** Never earlier than this after the call. */
+  readonly minMs: number;
 };
 
 export type TargetView = {
@@ -99,6 +112,10 @@ export type TargetView = {
 
 export type TimeoutsView = {
   readonly connectMs: number;
+  /** From sending the request to the answer's head; undefined: as long as the first token may take. */
+  readonly headersMs: number | undefined;
+  /** From sending the request: a later first token is slow, but waited for; what the input adds comes on top. */
+  readonly slowMs: number;
   /** From sending the request to the first token, beside what the input adds. */
   readonly firstTokenMs: number;
   readonly firstTokenMsPer1kInput: number;

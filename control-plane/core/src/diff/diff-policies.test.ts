@@ -43,7 +43,7 @@ test.each<[string, (document: Document) => object, readonly string[]]>([
     [
       "changed route/acme: timeouts.connectMs 1000 → 500; timeouts.firstTokenMs 20000 → not set; " +
         "timeouts.firstTokenMsPer1kInput 250 → not set; timeouts.betweenTokensMs 15000 → not set; " +
-        "timeouts.totalMs 600000 → not set; retry.attempts 3 → 2; retry.budgetPercent 10 → not set",
+        "timeouts.totalMs 600000 → not set; timeouts.headersMs 10000 → not set; timeouts.slowMs 2500 → not set; retry.attempts 3 → 2; retry.budgetPercent 10 → not set",
     ],
   ],
   [

@@ -13,10 +13,14 @@ import { type FailureKind, upstreamFailure } from "./failure.ts";
 
 const budgets: Budgets = {
   connectMs: 100,
+  headersMs: 1_000,
+  slowMs: 500,
   firstTokenMs: 1_000,
   betweenTokensMs: 500,
   totalMs: 10_000,
   attempts: 3,
+  hedges: false,
+  continues: false,
 };
 
 function candidate(slot: number, kind: Candidate["kind"] = "backend"): Candidate {
@@ -29,6 +33,7 @@ function candidate(slot: number, kind: Candidate["kind"] = "backend"): Candidate
     protocol: "openai",
     model: "m",
     upstreamModel: undefined,
+    assistantPrefix: "none",
   };
 }
 
@@ -42,7 +47,7 @@ function ports(candidates: readonly Candidate[]): Fake {
       const found = candidates.find((each) => !excluded.includes(each.slot));
       return found === undefined
         ? { candidate: undefined, reason: "nobody" }
-        : { candidate: found, reason: "first" };
+        : { candidate: found, reason: "first", considered: { names: [], scores: [] } };
     },
     started: () => {
       fake.live += 1;
@@ -86,8 +91,10 @@ test("a failure before the commit calls another candidate, and the last one refu
 test("the first token commits; from then on a failure breaks the stream", () => {
   const { machine: attempts } = machine(3);
   attempts.step({ kind: "start" }, 0);
-  expect(kinds(attempts.step({ kind: "token", attempt: 1 }, 5))).toEqual(["commit 1"]);
-  expect(attempts.step({ kind: "token", attempt: 1 }, 6)).toEqual([]);
+  expect(kinds(attempts.step({ kind: "token", attempt: 1, continuable: false }, 5))).toEqual([
+    "commit 1",
+  ]);
+  expect(attempts.step({ kind: "token", attempt: 1, continuable: false }, 6)).toEqual([]);
   expect(kinds(attempts.step(failed(1, "reset"), 7))).toEqual(["finish broken"]);
   expect(attempts.step(failed(1, "reset"), 8)).toEqual([]);
 });
@@ -103,7 +110,7 @@ test("news of a call that is over is ignored", () => {
   const { machine: attempts } = machine(3);
   attempts.step({ kind: "start" }, 0);
   attempts.step(failed(1), 1);
-  expect(attempts.step({ kind: "token", attempt: 1 }, 2)).toEqual([]);
+  expect(attempts.step({ kind: "token", attempt: 1, continuable: false }, 2)).toEqual([]);
   expect(attempts.committed()).toBe(false);
 });
 
@@ -122,7 +129,9 @@ test("the last candidate is waited for, to connect and to answer", () => {
   expect(attempts.wakeAt()).toBe(10_000);
   attempts.step({ kind: "connected", attempt: 1 }, 150);
   expect(attempts.step({ kind: "tick" }, 1_000)).toEqual([]);
-  expect(kinds(attempts.step({ kind: "token", attempt: 1 }, 5_000))).toEqual(["commit 1"]);
+  expect(kinds(attempts.step({ kind: "token", attempt: 1, continuable: false }, 5_000))).toEqual([
+    "commit 1",
+  ]);
 });
 
 test("signs of life do not put off the first token's deadline, but the deadline between tokens", () => {
@@ -132,7 +141,7 @@ test("signs of life do not put off the first token's deadline, but the deadline 
   attempts.step({ kind: "headers", attempt: 1 }, 20);
   attempts.step({ kind: "activity", attempt: 1 }, 900);
   expect(attempts.wakeAt()).toBe(1_000);
-  attempts.step({ kind: "token", attempt: 1 }, 950);
+  attempts.step({ kind: "token", attempt: 1, continuable: false }, 950);
   expect(attempts.wakeAt()).toBe(1_450);
   attempts.step({ kind: "activity", attempt: 1 }, 1_400);
   expect(attempts.step({ kind: "tick" }, 1_450)).toEqual([]);
@@ -147,7 +156,9 @@ test("a slow first token moves on while there is another candidate, and never cu
   attempts.step({ kind: "connected", attempt: 2 }, 1_001);
   expect(attempts.step({ kind: "tick" }, 2_000)).toEqual([]);
   expect(attempts.wakeAt()).toBe(10_000);
-  expect(kinds(attempts.step({ kind: "token", attempt: 2 }, 9_000))).toEqual(["commit 2"]);
+  expect(kinds(attempts.step({ kind: "token", attempt: 2, continuable: false }, 9_000))).toEqual([
+    "commit 2",
+  ]);
 });
 
 test("the attempts that are allowed are a limit on calls, whatever candidates are left", () => {
@@ -175,7 +186,7 @@ test("the end of the time for the request refuses before the commit and breaks a
     const { machine: attempts } = machine(3, { betweenTokensMs: 99_999 });
     attempts.step({ kind: "start" }, 0);
     attempts.step({ kind: "connected", attempt: 1 }, 0);
-    if (commits) attempts.step({ kind: "token", attempt: 1 }, 1);
+    if (commits) attempts.step({ kind: "token", attempt: 1, continuable: false }, 1);
     expect(kinds(attempts.step({ kind: "tick" }, 10_000))).toEqual(["cancel 1", ending]);
   }
 });
@@ -203,11 +214,13 @@ const anyEvent: fc.Arbitrary<AttemptEvent> = fc.oneof(
   fc.constant<AttemptEvent>({ kind: "tick" }),
   fc.constant<AttemptEvent>({ kind: "client-gone" }),
   fc
-    .tuple(
-      fc.constantFrom("connected", "headers", "activity", "token", "complete", "rejected"),
-      attempt,
-    )
+    .tuple(fc.constantFrom("connected", "headers", "activity", "complete", "rejected"), attempt)
     .map(([kind, number]): AttemptEvent => ({ kind, attempt: number })),
+  fc
+    .tuple(attempt, fc.boolean())
+    .map(
+      ([number, continuable]): AttemptEvent => ({ kind: "token", attempt: number, continuable }),
+    ),
   fc
     .tuple(fc.constantFrom<FailureKind>("connect", "reset", "region-refused", "saturated"), attempt)
     .map(([kind, number]) => failed(number, kind)),
@@ -257,10 +270,10 @@ test("while the client does not read, no token is awaited; the total still binds
   const { machine: made } = machine(1);
   made.step({ kind: "start" }, 0);
   made.step({ kind: "connected", attempt: 1 }, 10);
-  made.step({ kind: "token", attempt: 1 }, 20);
+  made.step({ kind: "token", attempt: 1, continuable: false }, 20);
   made.step({ kind: "paused", attempt: 1 }, 30);
   // What was under way already comes in all the same.
-  made.step({ kind: "token", attempt: 1 }, 40);
+  made.step({ kind: "token", attempt: 1, continuable: false }, 40);
   expect(made.wakeAt()).toBe(budgets.totalMs);
   expect(made.step({ kind: "tick" }, 5_000)).toEqual([]);
   made.step({ kind: "resumed", attempt: 1 }, 6_000);

@@ -77,6 +77,10 @@ export class AttemptMachine implements Attempts {
     return this.#state === "finished" ? never : Math.min(this.#totalAt, this.#phaseAt);
   }
 
+  deadlineAt(): Instant {
+    return this.#totalAt;
+  }
+
   committed(): boolean {
     return this.#state === "committed";
   }
@@ -196,17 +200,21 @@ export class AttemptMachine implements Attempts {
       attempt,
       candidate: choice.candidate,
       reason: choice.reason,
+      role: attempt === 1 ? "first" : "retry",
+      considered: choice.considered,
       startedAt: now,
+      headersAt: undefined,
       firstTokenAt: undefined,
       endedAt: undefined,
       outcome: "running",
       failure: undefined,
+      slow: false,
     };
     this.#records.push(record);
     this.#live = record;
     this.#enter("connect", now + this.#budgets.connectMs);
     this.#ports.started(choice.candidate, now);
-    return { kind: "call", attempt, choice };
+    return { kind: "call", attempt, choice, role: record.role };
   }
 
   #enter(phase: "connect" | "first-token" | "between-tokens", until: Instant): void {

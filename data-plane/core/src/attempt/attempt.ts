@@ -2,6 +2,7 @@
 // The machine itself is in attempt-machine.ts; a shell carries the commands out.
 
 import type { Instant } from "@meridian/proto/base";
+import type { AssistantPrefix } from "@meridian/proto/snapshot";
 import type { UpstreamFailure } from "./failure.ts";
 
 /** The language of a target, as the policy names it. */
@@ -22,14 +23,30 @@ export type Candidate = {
   readonly model: string;
   /** The name to put into the request; undefined: leave what the client wrote. */
   readonly upstreamModel: string | undefined;
+  /** How it is told to go on from the assistant's words; `none`: it can't. A peer takes `append`, and asks its own. */
+  readonly assistantPrefix: AssistantPrefix;
 };
 
 /** A candidate and why it was taken, for the decision record. */
-export type Choice = { readonly candidate: Candidate; readonly reason: string };
+export type Choice = {
+  readonly candidate: Candidate;
+  readonly reason: string;
+  /** Everyone who could have been taken, with the score that decided: least wins. Names and scores in one order. */
+  readonly considered: Considered;
+};
+
+export type Considered = { readonly names: readonly string[]; readonly scores: readonly number[] };
+
+/** Why a call is made. */
+export type CallRole = "first" | "retry" | "hedge" | "continuation";
 
 /** Budgets of one request in milliseconds, each with its default filled in. */
 export type Budgets = {
   readonly connectMs: number;
+  /** From the request's last byte to the answer's head. */
+  readonly headersMs: number;
+  /** A later first token counts as slow against the target, but is waited for. */
+  readonly slowMs: number;
   /** From the call to the first semantic token; already scaled by the length of the input. */
   readonly firstTokenMs: number;
   readonly betweenTokensMs: number;
@@ -37,6 +54,10 @@ export type Budgets = {
   readonly totalMs: number;
   /** Calls that count, in all. */
   readonly attempts: number;
+  /** A second call may be made beside one that is later than its target usually is. */
+  readonly hedges: boolean;
+  /** A committed stream that breaks may go on from another candidate. */
+  readonly continues: boolean;
 };
 
 /** What the shell tells the machine. `attempt` numbers calls from 1; news of a call that ended is ignored. */
@@ -48,7 +69,12 @@ export type AttemptEvent =
   /** Bytes that mean nothing to a reader (comments, pings, role-only deltas): alive, but no token. */
   | { readonly kind: "activity"; readonly attempt: number }
   /** Semantic content; or an answer that can no longer be held back whole. */
-  | { readonly kind: "token"; readonly attempt: number }
+  | {
+      readonly kind: "token";
+      readonly attempt: number;
+      /** What the client has by now, this included, can stand before another candidate's answer. */
+      readonly continuable: boolean;
+    }
   /** The client reads slower than the upstream writes: reading on is put off, and the wait is nobody's but the client's. */
   | { readonly kind: "paused"; readonly attempt: number }
   | { readonly kind: "resumed"; readonly attempt: number }
@@ -63,11 +89,19 @@ export type AttemptEvent =
 
 /** What the shell must do. */
 export type AttemptCommand =
-  | { readonly kind: "call"; readonly attempt: number; readonly choice: Choice }
+  | {
+      readonly kind: "call";
+      readonly attempt: number;
+      readonly choice: Choice;
+      /** Two calls live at once while a hedge runs; a continuation's request carries the text so far. */
+      readonly role: CallRole;
+    }
   /** Stop this call at once; nothing more is heard of it. */
   | { readonly kind: "cancel"; readonly attempt: number }
   /** Send the client what is held of this attempt, and from now on everything as it comes. */
   | { readonly kind: "commit"; readonly attempt: number }
+  /** As commit, for a stream that the client has the first part of: this attempt speaks on from there. */
+  | { readonly kind: "splice"; readonly attempt: number }
   | { readonly kind: "finish"; readonly ending: Ending };
 
 /** How a request ended. */
@@ -94,11 +128,17 @@ export type AttemptRecord = {
   readonly attempt: number;
   readonly candidate: Candidate;
   readonly reason: string;
+  readonly role: CallRole;
+  readonly considered: Considered;
   readonly startedAt: Instant;
+  /** The head of the answer came. */
+  readonly headersAt: Instant | undefined;
   readonly firstTokenAt: Instant | undefined;
   readonly endedAt: Instant | undefined;
   readonly outcome: "running" | "complete" | "rejected" | "cancelled" | "failed";
   readonly failure: UpstreamFailure | undefined;
+  /** Its first token was later than the slow bound, or had not come by then. */
+  readonly slow: boolean;
 };
 
 /**
@@ -114,6 +154,8 @@ export type Attempts = {
   readonly step: (event: AttemptEvent, now: Instant) => readonly AttemptCommand[];
   /** When a "tick" is due; Infinity when none is. */
   readonly wakeAt: () => Instant;
+  /** When the request's whole time is over; Infinity before the start. */
+  readonly deadlineAt: () => Instant;
   readonly committed: () => boolean;
   readonly finished: () => boolean;
   readonly records: () => readonly AttemptRecord[];

@@ -258,10 +258,14 @@ function budgetsFor(facts: RequestFacts, resolved: ResolvedRoute): Budgets {
     : (facts.outputTokensMax ?? Number.POSITIVE_INFINITY) * msPerOutputToken;
   return {
     connectMs: timeouts.connectMs,
+    headersMs: timeouts.headersMs ?? timeouts.firstTokenMs + inputMs + outputMs,
+    slowMs: timeouts.slowMs + inputMs + outputMs,
     firstTokenMs: timeouts.firstTokenMs + inputMs + outputMs,
     betweenTokensMs: timeouts.betweenTokensMs,
     totalMs: Math.min(timeouts.totalMs, facts.timeoutMs ?? Number.POSITIVE_INFINITY),
     attempts: attemptsMax,
+    hedges: false,
+    continues: false,
   };
 }
 

@@ -41,6 +41,8 @@ const facts: RequestFacts = {
   outputTokensMax: 100,
   arrivedFrom: undefined,
   timeoutMs: undefined,
+  continuable: false,
+  isContinuation: false,
 };
 
 function engineWith(given: Document | undefined = document): Engine {
@@ -250,7 +252,7 @@ test("what starts ends: nothing is in flight or live when all requests are obser
     const attempts = engine.begin(facts, 0);
     attempts.step({ kind: "start" }, 0);
     const attempt = attempts.records().length;
-    attempts.step({ kind: "token", attempt }, 1);
+    attempts.step({ kind: "token", attempt, continuable: false }, 1);
     if (each === 0) {
       const [a, b] = engine.report(1).backends;
       expect((a?.inFlight ?? 0) + (b?.inFlight ?? 0)).toBe(1);

@@ -67,6 +67,10 @@ export type RequestFacts = {
   readonly arrivedFrom: string | undefined;
   /** The caller's deadline: milliseconds left at arrival. Undefined: the route's total alone. */
   readonly timeoutMs: number | undefined;
+  /** Nothing in the request speaks against going on from a part of its answer. */
+  readonly continuable: boolean;
+  /** Another region's proxy sent the rest of a broken stream: only backends that take the assistant's words can do it. */
+  readonly isContinuation: boolean;
 };
 
 export type Admission =

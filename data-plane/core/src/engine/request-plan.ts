@@ -41,6 +41,8 @@ export type PlannedRequest = {
 
 const gone: NoChoice = { candidate: undefined, reason: "no candidate is left" };
 
+const nobodyElse = { names: [], scores: [] };
+
 /** Output that a request without a limit is expected to have, for the count of pending tokens. */
 const outputTokensGuess = 256;
 
@@ -129,7 +131,9 @@ export class RequestPlan implements AttemptPorts {
     }
     const picked = this.#picker.pick({ slots, weights, load, tokens: this.#tokens }, random);
     const candidate = pool.candidates[places[picked] ?? -1];
-    return candidate === undefined ? undefined : { candidate, reason: this.#picker.name };
+    return candidate === undefined
+      ? undefined
+      : { candidate, reason: this.#picker.name, considered: nobodyElse };
   }
 
   /** Each other region once, in the order of `rankRegions`. */
@@ -147,7 +151,8 @@ export class RequestPlan implements AttemptPorts {
       const peer = open.find((each) => each.name === ranked.name);
       const candidate = this.#pickPeer(peer?.candidates ?? [], now);
       if (candidate !== undefined) {
-        return { candidate, reason: `region ${ranked.standing}, ${Math.round(ranked.km)} km` };
+        const reason = `region ${ranked.standing}, ${Math.round(ranked.km)} km`;
+        return { candidate, reason, considered: nobodyElse };
       }
     }
     return undefined;
@@ -190,7 +195,9 @@ export class RequestPlan implements AttemptPorts {
     const abroad = open.filter((each) => !state.isDraining(each.name, now));
     const choices = able.length > 0 ? able : abroad.flatMap((each) => each.candidates);
     const candidate = choices[choices.length > 1 ? random.integer(choices.length) : 0];
-    return candidate === undefined ? undefined : { candidate, reason: "last resort" };
+    return candidate === undefined
+      ? undefined
+      : { candidate, reason: "last resort", considered: nobodyElse };
   }
 
   #mayStay(tenant: TenantPlan): boolean {

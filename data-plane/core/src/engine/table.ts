@@ -130,6 +130,7 @@ function backendCandidate(
     protocol: backend.protocol,
     model: serves.model,
     upstreamModel: serves.as,
+    assistantPrefix: backend.assistantPrefix,
   };
 }
 
@@ -153,6 +154,7 @@ function compilePeers(
         protocol: "openai",
         model: "",
         upstreamModel: undefined,
+        assistantPrefix: "append",
       };
       targets.set(id, candidate);
       return candidate;

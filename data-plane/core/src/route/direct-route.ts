@@ -7,5 +7,6 @@ export const directRoute: RouteView = {
   match: { models: [], tenants: [] },
   targets: [],
   objectiveFirstTokenMs: undefined,
+  hedge: undefined,
   ...routeDefaults,
 };

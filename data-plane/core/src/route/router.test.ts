@@ -10,6 +10,7 @@ function route(name: string, more: Partial<RouteView> = {}): RouteView {
     match: { models: [], tenants: [] },
     targets: [],
     objectiveFirstTokenMs: undefined,
+    hedge: undefined,
     ...routeDefaults,
     ...more,
   };

@@ -13,6 +13,7 @@ export type DataServerOptions = {
   readonly peerTls: PeerTls | undefined;
   readonly logger: RequestLogger;
   readonly metrics: RequestMetrics;
+  readonly decisions: DecisionLog;
 };
 
 export type DataServerSettings = {
@@ -37,8 +38,19 @@ export type RequestMetrics = {
   readonly finished: (exchange: FinishedExchange) => void;
 };
 
+/** Keeps the record of each request, so that it can be explained later. Told once per request, on every ending. */
+export type DecisionLog = { readonly record: (exchange: FinishedExchange) => void };
+
 export type FinishedExchange = {
   readonly requestId: string;
+  /** Made by this proxy, unlike the request's id, which may be the client's: the answer's x-meridian-decision. */
+  readonly decisionId: string;
+  /** Wall clock at its arrival, milliseconds since 1970. */
+  readonly arrivedAtMs: number;
+  /** Version of the policy in force at its end. */
+  readonly revision: string;
+  /** Time of our own in milliseconds: neither waiting for an upstream nor for the client's body. */
+  readonly ownMs: number;
   readonly kind: string;
   readonly tenant: string;
   /** The model as the policy knows it, or "unknown": never free text of a client. */
@@ -53,6 +65,8 @@ export type FinishedExchange = {
   readonly arrivedFrom: string | undefined;
   readonly durationMs: number;
   readonly firstTokenMs: number | undefined;
+  /** Status and code of the refusal or of the error frame; undefined when there was none. */
+  readonly errorCode: string | undefined;
   /** Undefined when the request was refused before any attempt. */
   readonly outcome: Outcome | undefined;
 };

@@ -156,7 +156,8 @@ export class Exchange implements CallListener {
       }
     }
     const kind = call.tap?.semantic === true ? "token" : "activity";
-    this.#step({ kind, attempt: call.attempt });
+    if (kind === "token") this.#step({ kind, attempt: call.attempt, continuable: false });
+    else this.#step({ kind, attempt: call.attempt });
   }
 
   onStreamEnd(call: UpstreamCall, text: ByteText): void {
@@ -174,7 +175,7 @@ export class Exchange implements CallListener {
   onRaw(call: UpstreamCall, chunk: Buffer): void {
     if (this.attempts?.committed() === true) this.#write(chunk);
     else this.#raw = chunk;
-    this.#step({ kind: "token", attempt: call.attempt });
+    this.#step({ kind: "token", attempt: call.attempt, continuable: false });
   }
 
   onRawEnd(call: UpstreamCall): void {
@@ -215,6 +216,7 @@ export class Exchange implements CallListener {
         if (this.call?.attempt === command.attempt) this.call.cancel();
         return;
       case "commit":
+      case "splice":
         this.context.resume(this, "relay");
         return;
       case "finish":
@@ -252,7 +254,8 @@ export class Exchange implements CallListener {
     if (model === undefined || decoded === undefined || decoded.model === model) {
       return body ?? Buffer.alloc(0);
     }
-    return Buffer.from(this.context.protocol.renameModel(this.text, decoded, model), "latin1");
+    const options = { model, continues: undefined, assistantPrefix: "none" } as const;
+    return Buffer.from(this.context.protocol.upstreamBody(this.text, decoded, options), "latin1");
   }
 
   #write(chunk: ByteText | Buffer): void {

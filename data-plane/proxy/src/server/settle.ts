@@ -39,6 +39,11 @@ function finishedExchange(
   const answered = kind === "complete" || kind === "rejected" || kind === "broken";
   return {
     requestId: arrival.requestId,
+    decisionId: arrival.requestId,
+    arrivedAtMs: exchange.context.clock.wall() - (now - startedAt),
+    revision: exchange.context.engine.serving()?.revision ?? "none",
+    ownMs: 0,
+    errorCode: undefined,
     kind: arrival.kind,
     tenant: exchange.tenant,
     model: exchange.model,

@@ -113,6 +113,7 @@ async function startBed(options: BedOptions): Promise<Bed> {
     peerTls: options.peerTls,
     logger: { debug: ignore, info: ignore, warn: ignore, error: ignore },
     metrics: { finished: (exchange) => finished.push(exchange) },
+    decisions: { record: ignore },
   });
   if (options.document !== undefined) applyPolicy(engine, server, region, options.document);
   await server.clientApp.listen({ host: "127.0.0.1", port: 0 });

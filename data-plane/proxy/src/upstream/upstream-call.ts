@@ -188,6 +188,8 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
         clientModel: request.model,
         choices: request.choices,
         includeUsage: request.includeUsage,
+        keepsText: false,
+        after: undefined,
       });
     } else if (!isStream && (type === "" || type.includes("json"))) {
       this.#mode = "whole";

@@ -3,14 +3,16 @@
 import type { ClientProtocol } from "../protocol.ts";
 import { readRefusal, renderError, renderStreamError } from "./errors.ts";
 import { renderModel, renderModels } from "./models.ts";
-import { decodeRequest, renameModel } from "./request.ts";
+import { decodeRequest, upstreamBody } from "./request.ts";
 import { readAnswer } from "./response.ts";
 import { openStream } from "./stream.ts";
 
 export const openai: ClientProtocol = {
   name: "openai",
   decodeRequest,
-  renameModel,
+  upstreamBody,
+  streamOf: (body) => `data: ${body}\n\ndata: [DONE]\n\n`,
+  renderSeam: (note) => `: ${note}\n\n`,
   readAnswer,
   openStream,
   readRefusal,

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { decodeRequest, renameModel } from "./request.ts";
+import { decodeRequest, upstreamBody } from "./request.ts";
 
 function bytes(value: unknown): string {
   return Buffer.from(JSON.stringify(value)).toString("latin1");
@@ -82,7 +82,13 @@ test("a renamed request keeps numbers that JSON.parse would lose", () => {
   const body = '{"seed":9007199254740993,"model":"m","top_p":1.0,"messages":[],"x":1e400}';
   const decoded = decodeRequest("chat", body);
   if (decoded.kind === "err") throw new Error("the body is valid");
-  expect(renameModel(body, decoded.value, "org/größe")).toBe(
+  expect(
+    upstreamBody(body, decoded.value, {
+      model: "org/größe",
+      continues: undefined,
+      assistantPrefix: "none",
+    }),
+  ).toBe(
     '{"seed":9007199254740993,"model":"org/gr\\u00f6\\u00dfe","top_p":1.0,"messages":[],"x":1e400}',
   );
 });

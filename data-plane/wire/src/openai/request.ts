@@ -3,7 +3,7 @@
 import { err, ok, type Problem, problem, type Result } from "@meridian/proto/base";
 import { asciiJson, type ByteText, decodeUtf8 } from "../byte-text.ts";
 import { findTopLevel, splice } from "../json-splice.ts";
-import type { DecodedRequest, RequestKind } from "../protocol.ts";
+import type { DecodedRequest, RequestKind, UpstreamBodyOptions } from "../protocol.ts";
 import { isRecord } from "./error-object.ts";
 
 type Fields = { readonly [name: string]: unknown };
@@ -30,10 +30,16 @@ export function decodeRequest(
     outputTokensMax: outputTokensMax(fields),
     inputTokens: Math.ceil(inputCharacters(fields) / 4),
     modelSpans: findTopLevel(body, "model"),
+    continuable: false,
   });
 }
 
-export function renameModel(body: ByteText, request: DecodedRequest, model: string): ByteText {
+export function upstreamBody(
+  body: ByteText,
+  request: DecodedRequest,
+  { model }: UpstreamBodyOptions,
+): ByteText {
+  if (model === undefined || model === request.model) return body;
   return splice(body, request.modelSpans, asciiJson(model));
 }
 

@@ -2,7 +2,14 @@ import { expect, test } from "vitest";
 import type { StreamTap } from "../protocol.ts";
 import { openStream } from "./stream.ts";
 
-const options = { kind: "chat", clientModel: "m", choices: 1, includeUsage: false } as const;
+const options = {
+  kind: "chat",
+  clientModel: "m",
+  choices: 1,
+  includeUsage: false,
+  keepsText: false,
+  after: undefined,
+} as const;
 
 function chunk(delta: object, finish: string | null = null, more: object = {}): string {
   const choices = [{ index: 0, delta, finish_reason: finish }];

@@ -3,7 +3,7 @@
 
 import { asciiJson, type ByteText } from "../byte-text.ts";
 import { findTopLevel, splice } from "../json-splice.ts";
-import type { AnswerFault, StreamOptions, StreamTap, Usage } from "../protocol.ts";
+import type { AnswerFault, PartialAnswer, StreamOptions, StreamTap, Usage } from "../protocol.ts";
 import { type SseEvent, SseScanner } from "../sse.ts";
 import { errorObject, isRecord, presentable } from "./error-object.ts";
 import { readUsage } from "./usage.ts";
@@ -20,6 +20,7 @@ class OpenAiStreamTap implements StreamTap {
   fault: AnswerFault | undefined;
   usage: Usage | undefined;
   contentEvents = 0;
+  readonly continuable = false;
   readonly #options: StreamOptions;
   readonly #scanner = new SseScanner();
   readonly #finished = new Set<unknown>();
@@ -54,6 +55,10 @@ class OpenAiStreamTap implements StreamTap {
     const kind = this.semantic ? "truncated" : "empty";
     this.#fail(kind, "the stream ended before the answer did");
     return out;
+  }
+
+  partial(): PartialAnswer | undefined {
+    return undefined;
   }
 
   #isOver(): boolean {

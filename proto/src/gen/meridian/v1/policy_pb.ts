@@ -10,7 +10,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file meridian/v1/policy.proto.
  */
 export const file_meridian_v1_policy: GenFile = /*@__PURE__*/
-  fileDesc("ChhtZXJpZGlhbi92MS9wb2xpY3kucHJvdG8SC21lcmlkaWFuLnYxIsQBCgZQb2xpY3kSJAoHcmVnaW9ucxgBIAMoCzITLm1lcmlkaWFuLnYxLlJlZ2lvbhImCghiYWNrZW5kcxgCIAMoCzIULm1lcmlkaWFuLnYxLkJhY2tlbmQSIgoGbW9kZWxzGAMgAygLMhIubWVyaWRpYW4udjEuTW9kZWwSIgoGcm91dGVzGAQgAygLMhIubWVyaWRpYW4udjEuUm91dGUSJAoHdGVuYW50cxgFIAMoCzITLm1lcmlkaWFuLnYxLlRlbmFudCJgCgZSZWdpb24SDAoEbmFtZRgBIAEoCRInCghsb2NhdGlvbhgCIAEoCzIVLm1lcmlkaWFuLnYxLkxvY2F0aW9uEhAKCGVuZHBvaW50GAMgASgJEg0KBXBlZXJzGAQgAygJIj4KCExvY2F0aW9uEhAKA2xhdBgBIAEoAUgAiAEBEhAKA2xvbhgCIAEoAUgBiAEBQgYKBF9sYXRCBgoEX2xvbiLuAQoHQmFja2VuZBIMCgRuYW1lGAEgASgJEg4KBnJlZ2lvbhgCIAEoCRILCgN1cmwYAyABKAkSJwoIcHJvdG9jb2wYBCABKA4yFS5tZXJpZGlhbi52MS5Qcm90b2NvbBIjCgZzZXJ2ZXMYBSADKAsyEy5tZXJpZGlhbi52MS5TZXJ2ZXMSEwoGd2VpZ2h0GAYgASgBSACIAQESJwoIY2FwYWNpdHkYByABKAsyFS5tZXJpZGlhbi52MS5DYXBhY2l0eRIhCgVwcm9iZRgIIAEoCzISLm1lcmlkaWFuLnYxLlByb2JlQgkKB193ZWlnaHQiIwoGU2VydmVzEg0KBW1vZGVsGAEgASgJEgoKAmFzGAIgASgJIlcKCENhcGFjaXR5EhMKC2NvbmN1cnJlbmN5GAEgASgNEhsKE3JlcXVlc3RzX3Blcl9taW51dGUYAiABKA0SGQoRdG9rZW5zX3Blcl9taW51dGUYAyABKA0iQAoFUHJvYmUSIwoGY2FuYXJ5GAEgASgLMhMubWVyaWRpYW4udjEuQ2FuYXJ5EhIKCmxhdGVuY3lfbXMYAiABKA0iKAoGQ2FuYXJ5Eg4KBnByb21wdBgBIAEoCRIOCgZleHBlY3QYAiABKAkiZAoFTW9kZWwSDAoEbmFtZRgBIAEoCRIPCgdhbGlhc2VzGAIgAygJEhYKDmNvbnRleHRfdG9rZW5zGAMgASgNEhAKCGZlYXR1cmVzGAQgAygJEhIKCmRlZ3JhZGVfdG8YBSADKAki+AEKBVJvdXRlEgwKBG5hbWUYASABKAkSIQoFbWF0Y2gYAiABKAsyEi5tZXJpZGlhbi52MS5NYXRjaBIkCgd0YXJnZXRzGAMgAygLMhMubWVyaWRpYW4udjEuVGFyZ2V0Eg8KB2JhbGFuY2UYBCABKAkSJwoIdGltZW91dHMYBSABKAsyFS5tZXJpZGlhbi52MS5UaW1lb3V0cxIhCgVyZXRyeRgGIAEoCzISLm1lcmlkaWFuLnYxLlJldHJ5EikKCW9iamVjdGl2ZRgHIAEoCzIWLm1lcmlkaWFuLnYxLk9iamVjdGl2ZRIQCghmYWxsYmFjaxgIIAMoCSIoCgVNYXRjaBIOCgZtb2RlbHMYASADKAkSDwoHdGVuYW50cxgCIAMoCSI3CgZUYXJnZXQSDQoFbW9kZWwYASABKAkSEwoGd2VpZ2h0GAIgASgNSACIAQFCCQoHX3dlaWdodCKIAQoIVGltZW91dHMSEgoKY29ubmVjdF9tcxgBIAEoDRIWCg5maXJzdF90b2tlbl9tcxgCIAEoDRIjChtmaXJzdF90b2tlbl9tc19wZXJfMWtfaW5wdXQYAyABKA0SGQoRYmV0d2Vlbl90b2tlbnNfbXMYBCABKA0SEAoIdG90YWxfbXMYBSABKA0iMQoFUmV0cnkSEAoIYXR0ZW1wdHMYASABKA0SFgoOYnVkZ2V0X3BlcmNlbnQYAiABKA0iIwoJT2JqZWN0aXZlEhYKDmZpcnN0X3Rva2VuX21zGAEgASgNIoABCgZUZW5hbnQSDAoEbmFtZRgBIAEoCRIeCgRrZXlzGAIgAygLMhAubWVyaWRpYW4udjEuS2V5EhEKCXJlc2lkZW5jeRgDIAMoCRIQCghwcmlvcml0eRgEIAEoDRIjCgZsaW1pdHMYBSABKAsyEy5tZXJpZGlhbi52MS5MaW1pdHMiFQoDS2V5Eg4KBnNoYTI1NhgBIAEoCSJACgZMaW1pdHMSGwoTcmVxdWVzdHNfcGVyX21pbnV0ZRgBIAEoDRIZChF0b2tlbnNfcGVyX21pbnV0ZRgCIAEoDSpLCghQcm90b2NvbBIYChRQUk9UT0NPTF9VTlNQRUNJRklFRBAAEgoKBm9wZW5haRABEg0KCWFudGhyb3BpYxACEgoKBm9sbGFtYRADYgZwcm90bzM");
+  fileDesc("ChhtZXJpZGlhbi92MS9wb2xpY3kucHJvdG8SC21lcmlkaWFuLnYxIsQBCgZQb2xpY3kSJAoHcmVnaW9ucxgBIAMoCzITLm1lcmlkaWFuLnYxLlJlZ2lvbhImCghiYWNrZW5kcxgCIAMoCzIULm1lcmlkaWFuLnYxLkJhY2tlbmQSIgoGbW9kZWxzGAMgAygLMhIubWVyaWRpYW4udjEuTW9kZWwSIgoGcm91dGVzGAQgAygLMhIubWVyaWRpYW4udjEuUm91dGUSJAoHdGVuYW50cxgFIAMoCzITLm1lcmlkaWFuLnYxLlRlbmFudCJgCgZSZWdpb24SDAoEbmFtZRgBIAEoCRInCghsb2NhdGlvbhgCIAEoCzIVLm1lcmlkaWFuLnYxLkxvY2F0aW9uEhAKCGVuZHBvaW50GAMgASgJEg0KBXBlZXJzGAQgAygJIj4KCExvY2F0aW9uEhAKA2xhdBgBIAEoAUgAiAEBEhAKA2xvbhgCIAEoAUgBiAEBQgYKBF9sYXRCBgoEX2xvbiKIAgoHQmFja2VuZBIMCgRuYW1lGAEgASgJEg4KBnJlZ2lvbhgCIAEoCRILCgN1cmwYAyABKAkSJwoIcHJvdG9jb2wYBCABKA4yFS5tZXJpZGlhbi52MS5Qcm90b2NvbBIjCgZzZXJ2ZXMYBSADKAsyEy5tZXJpZGlhbi52MS5TZXJ2ZXMSEwoGd2VpZ2h0GAYgASgBSACIAQESJwoIY2FwYWNpdHkYByABKAsyFS5tZXJpZGlhbi52MS5DYXBhY2l0eRIhCgVwcm9iZRgIIAEoCzISLm1lcmlkaWFuLnYxLlByb2JlEhgKEGFzc2lzdGFudF9wcmVmaXgYCSABKAlCCQoHX3dlaWdodCIjCgZTZXJ2ZXMSDQoFbW9kZWwYASABKAkSCgoCYXMYAiABKAkiVwoIQ2FwYWNpdHkSEwoLY29uY3VycmVuY3kYASABKA0SGwoTcmVxdWVzdHNfcGVyX21pbnV0ZRgCIAEoDRIZChF0b2tlbnNfcGVyX21pbnV0ZRgDIAEoDSJACgVQcm9iZRIjCgZjYW5hcnkYASABKAsyEy5tZXJpZGlhbi52MS5DYW5hcnkSEgoKbGF0ZW5jeV9tcxgCIAEoDSIoCgZDYW5hcnkSDgoGcHJvbXB0GAEgASgJEg4KBmV4cGVjdBgCIAEoCSJ+CgVNb2RlbBIMCgRuYW1lGAEgASgJEg8KB2FsaWFzZXMYAiADKAkSFgoOY29udGV4dF90b2tlbnMYAyABKA0SEAoIZmVhdHVyZXMYBCADKAkSEgoKZGVncmFkZV90bxgFIAMoCRIYChBjb250aW51ZV9zdHJlYW1zGAYgASgIIpsCCgVSb3V0ZRIMCgRuYW1lGAEgASgJEiEKBW1hdGNoGAIgASgLMhIubWVyaWRpYW4udjEuTWF0Y2gSJAoHdGFyZ2V0cxgDIAMoCzITLm1lcmlkaWFuLnYxLlRhcmdldBIPCgdiYWxhbmNlGAQgASgJEicKCHRpbWVvdXRzGAUgASgLMhUubWVyaWRpYW4udjEuVGltZW91dHMSIQoFcmV0cnkYBiABKAsyEi5tZXJpZGlhbi52MS5SZXRyeRIpCglvYmplY3RpdmUYByABKAsyFi5tZXJpZGlhbi52MS5PYmplY3RpdmUSEAoIZmFsbGJhY2sYCCADKAkSIQoFaGVkZ2UYCSABKAsyEi5tZXJpZGlhbi52MS5IZWRnZSIoCgVNYXRjaBIOCgZtb2RlbHMYASADKAkSDwoHdGVuYW50cxgCIAMoCSI3CgZUYXJnZXQSDQoFbW9kZWwYASABKAkSEwoGd2VpZ2h0GAIgASgNSACIAQFCCQoHX3dlaWdodCKtAQoIVGltZW91dHMSEgoKY29ubmVjdF9tcxgBIAEoDRIWCg5maXJzdF90b2tlbl9tcxgCIAEoDRIjChtmaXJzdF90b2tlbl9tc19wZXJfMWtfaW5wdXQYAyABKA0SGQoRYmV0d2Vlbl90b2tlbnNfbXMYBCABKA0SEAoIdG90YWxfbXMYBSABKA0SEgoKaGVhZGVyc19tcxgGIAEoDRIPCgdzbG93X21zGAcgASgNIjEKBVJldHJ5EhAKCGF0dGVtcHRzGAEgASgNEhYKDmJ1ZGdldF9wZXJjZW50GAIgASgNIi8KBUhlZGdlEhYKDmJ1ZGdldF9wZXJjZW50GAEgASgNEg4KBm1pbl9tcxgCIAEoDSIjCglPYmplY3RpdmUSFgoOZmlyc3RfdG9rZW5fbXMYASABKA0igAEKBlRlbmFudBIMCgRuYW1lGAEgASgJEh4KBGtleXMYAiADKAsyEC5tZXJpZGlhbi52MS5LZXkSEQoJcmVzaWRlbmN5GAMgAygJEhAKCHByaW9yaXR5GAQgASgNEiMKBmxpbWl0cxgFIAEoCzITLm1lcmlkaWFuLnYxLkxpbWl0cyIVCgNLZXkSDgoGc2hhMjU2GAEgASgJIkAKBkxpbWl0cxIbChNyZXF1ZXN0c19wZXJfbWludXRlGAEgASgNEhkKEXRva2Vuc19wZXJfbWludXRlGAIgASgNKksKCFByb3RvY29sEhgKFFBST1RPQ09MX1VOU1BFQ0lGSUVEEAASCgoGb3BlbmFpEAESDQoJYW50aHJvcGljEAISCgoGb2xsYW1hEANiBnByb3RvMw");
 
 /**
  * Everything that Meridian routes by.
@@ -179,6 +179,15 @@ export type Backend = Message<"meridian.v1.Backend"> & {
    * @generated from field: meridian.v1.Probe probe = 8;
    */
   probe?: Probe | undefined;
+
+  /**
+   * What the backend does with a chat whose last message is the assistant's: none (default) starts a new answer;
+   * append goes on from that message (llama.cpp, SGLang); continue-final-message does so when the request says
+   * continue_final_message (vLLM). A broken stream can go on only from a backend that is not none.
+   *
+   * @generated from field: string assistant_prefix = 9;
+   */
+  assistantPrefix: string;
 };
 
 /**
@@ -327,6 +336,14 @@ export type Model = Message<"meridian.v1.Model"> & {
    * @generated from field: repeated string degrade_to = 5;
    */
   degradeTo: string[];
+
+  /**
+   * A stream that breaks after its first token goes on from another backend, with the text so far before it.
+   * Plain text alone: tool calls, reasoning and structured output end with the error. Default false.
+   *
+   * @generated from field: bool continue_streams = 6;
+   */
+  continueStreams: boolean;
 };
 
 /**
@@ -388,6 +405,13 @@ export type Route = Message<"meridian.v1.Route"> & {
    * @generated from field: repeated string fallback = 8;
    */
   fallback: string[];
+
+  /**
+   * A second attempt beside a slow first one. Not set: none.
+   *
+   * @generated from field: meridian.v1.Hedge hedge = 9;
+   */
+  hedge?: Hedge | undefined;
 };
 
 /**
@@ -489,6 +513,21 @@ export type Timeouts = Message<"meridian.v1.Timeouts"> & {
    * @generated from field: uint32 total_ms = 5;
    */
   totalMs: number;
+
+  /**
+   * From sending the request to the head of the answer; default: as long as the first token may take.
+   *
+   * @generated from field: uint32 headers_ms = 6;
+   */
+  headersMs: number;
+
+  /**
+   * From sending the request: a first token later than this counts as slow against the backend, but is waited for.
+   * Scaled like first_token_ms. Default: the objective's first_token_ms, else half of first_token_ms.
+   *
+   * @generated from field: uint32 slow_ms = 7;
+   */
+  slowMs: number;
 };
 
 /**
@@ -527,6 +566,35 @@ export const RetrySchema: GenMessage<Retry> = /*@__PURE__*/
   messageDesc(file_meridian_v1_policy, 13);
 
 /**
+ * When a backend takes longer for its first token than it takes for 95 % of its requests, another one is asked as
+ * well; who speaks first answers, the other is cancelled.
+ *
+ * @generated from message meridian.v1.Hedge
+ */
+export type Hedge = Message<"meridian.v1.Hedge"> & {
+  /**
+   * Hedged requests as a share of all; default 5, at most 50.
+   *
+   * @generated from field: uint32 budget_percent = 1;
+   */
+  budgetPercent: number;
+
+  /**
+   * Never before this; default 50.
+   *
+   * @generated from field: uint32 min_ms = 2;
+   */
+  minMs: number;
+};
+
+/**
+ * Describes the message meridian.v1.Hedge.
+ * Use `create(HedgeSchema)` to create a new message.
+ */
+export const HedgeSchema: GenMessage<Hedge> = /*@__PURE__*/
+  messageDesc(file_meridian_v1_policy, 14);
+
+/**
  * What the route promises its clients.
  *
  * @generated from message meridian.v1.Objective
@@ -543,7 +611,7 @@ export type Objective = Message<"meridian.v1.Objective"> & {
  * Use `create(ObjectiveSchema)` to create a new message.
  */
 export const ObjectiveSchema: GenMessage<Objective> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_policy, 14);
+  messageDesc(file_meridian_v1_policy, 15);
 
 /**
  * Somebody who may ask.
@@ -584,7 +652,7 @@ export type Tenant = Message<"meridian.v1.Tenant"> & {
  * Use `create(TenantSchema)` to create a new message.
  */
 export const TenantSchema: GenMessage<Tenant> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_policy, 15);
+  messageDesc(file_meridian_v1_policy, 16);
 
 /**
  * An API key, of which only the hash is kept.
@@ -605,7 +673,7 @@ export type Key = Message<"meridian.v1.Key"> & {
  * Use `create(KeySchema)` to create a new message.
  */
 export const KeySchema: GenMessage<Key> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_policy, 16);
+  messageDesc(file_meridian_v1_policy, 17);
 
 /**
  * A tenant's limits; 0 is "no limit".
@@ -629,7 +697,7 @@ export type Limits = Message<"meridian.v1.Limits"> & {
  * Use `create(LimitsSchema)` to create a new message.
  */
 export const LimitsSchema: GenMessage<Limits> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_policy, 17);
+  messageDesc(file_meridian_v1_policy, 18);
 
 /**
  * The language that a backend speaks.
