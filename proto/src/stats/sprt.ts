@@ -1,0 +1,89 @@
+// Wald's sequential probability ratio test between two rates of bad events: how a backend proves that it is well again.
+// Source: Wald 1945. The sum rises with what speaks for "good" and falls with what speaks for "bad".
+
+/** Rates are shares from 0 to 1, errors are chances. */
+export type SprtTest = {
+  /** Rate of bad events of a good one. */
+  readonly good: number;
+  /** Rate of a bad one; above `good`. */
+  readonly bad: number;
+  /** Chance to take a bad one for good. */
+  readonly badTakenForGood: number;
+  /** Chance to take a good one for bad. */
+  readonly goodTakenForBad: number;
+};
+
+export type SprtVerdict = "good" | "bad" | "undecided";
+
+/** The test's arithmetic: what an event adds, and where it ends. */
+export type SprtLimits = {
+  /** Added by a good event; above 0. */
+  readonly onGood: number;
+  /** Added by a bad event; below 0. */
+  readonly onBad: number;
+  /** At or above: good. */
+  readonly accept: number;
+  /** At or below: bad. */
+  readonly reject: number;
+};
+
+/** @example sprtLimits({ good: 0.02, bad: 0.2, badTakenForGood: 0.001, goodTakenForBad: 0.05 }).accept // 6.86 */
+export function sprtLimits(test: SprtTest): SprtLimits {
+  const { good, bad, badTakenForGood: alpha, goodTakenForBad: beta } = test;
+  return {
+    onGood: Math.log((1 - good) / (1 - bad)),
+    onBad: Math.log(good / bad),
+    accept: Math.log((1 - beta) / alpha),
+    reject: Math.log(beta / (1 - alpha)),
+  };
+}
+
+/** The sum after one event. Once decided, a test is over: start the next at 0. */
+export function stepSprt(sum: number, isBad: boolean, limits: SprtLimits): number {
+  return sum + (isBad ? limits.onBad : limits.onGood);
+}
+
+export function sprtVerdict(sum: number, limits: SprtLimits): SprtVerdict {
+  if (sum >= limits.accept) return "good";
+  return sum <= limits.reject ? "bad" : "undecided";
+}
+
+/** Good events in a row that still lack to the verdict "good". */
+export function goodEventsToAccept(sum: number, limits: SprtLimits): number {
+  return Math.max(0, Math.ceil((limits.accept - sum) / limits.onGood - 1e-9));
+}
+
+/** What a test does with events that are bad with the chance `p`. */
+export type SprtOutcome = {
+  /** Chance of the verdict "good". */
+  readonly accepted: number;
+  readonly meanEvents: number;
+};
+
+const remainder = 1e-15;
+const stepsMax = 100_000;
+
+/** Exact: after t events the sum is told by the number of bad ones, so the chances are followed without a grid. */
+export function sprtOutcome(limits: SprtLimits, p: number): SprtOutcome {
+  let chances = new Float64Array([1]);
+  let alive = 1;
+  let accepted = 0;
+  let meanEvents = 0;
+  for (let step = 1; step <= stepsMax && alive > remainder; step++) {
+    meanEvents += alive;
+    const next = new Float64Array(chances.length + 1);
+    alive = 0;
+    for (let bad = 0; bad < next.length; bad++) {
+      const chance = (chances[bad] ?? 0) * (1 - p) + (chances[bad - 1] ?? 0) * p;
+      if (chance === 0) continue;
+      const verdict = sprtVerdict(bad * limits.onBad + (step - bad) * limits.onGood, limits);
+      if (verdict === "good") accepted += chance;
+      else if (verdict === "undecided") {
+        next[bad] = chance;
+        alive += chance;
+      }
+    }
+    chances = next;
+  }
+  return { accepted, meanEvents };
+}
