@@ -26,6 +26,12 @@ export {
 } from "./cluster/topology.ts";
 export { type Etcd, type EtcdMember, type EtcdOptions, startEtcd } from "./etcd/etcd.ts";
 export { freePorts } from "./etcd/free-ports.ts";
+export {
+  type Inspector,
+  inspectorOption,
+  openInspector,
+  type ProgramMemory,
+} from "./process/inspector.ts";
 export { Program, ProgramError, type ProgramOptions } from "./process/program.ts";
 export { entries, repositoryRoot } from "./process/root.ts";
 export { type CommandResult, runCommand } from "./process/run-command.ts";
