@@ -29,6 +29,24 @@ export function answerTo(model: string, prompt: string): Answer {
   };
 }
 
+/** The rest of an answer after a part of it that was given already; undefined: it never began so. */
+export function goOn(answer: Answer, given: string): Answer | undefined {
+  let text = "";
+  let index = 0;
+  while (text.length < given.length) {
+    text += answer.token(index);
+    index += 1;
+  }
+  if (!text.startsWith(given)) return undefined;
+  // What is given may end within a token: its rest is the next one.
+  const rest = text.slice(given.length);
+  const skipped = rest === "" ? index : index - 1;
+  return {
+    naturalTokens: Math.max(0, answer.naturalTokens - skipped),
+    token: (next) => (next === 0 && rest !== "" ? rest : answer.token(next + skipped)),
+  };
+}
+
 function word(random: Random, index: number): string {
   const text = words[random.integer(words.length)] ?? "the";
   return index === 0 ? text.charAt(0).toUpperCase() + text.slice(1) : ` ${text}`;

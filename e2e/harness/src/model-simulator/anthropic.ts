@@ -32,6 +32,8 @@ export const messages: Surface = {
       usage: usageObject(usage),
     }) +
     event({ type: "message_stop" }),
+  unsealed: (end) => end.slice(0, end.lastIndexOf("event: ")),
+  heartbeats: () => [event({ type: "ping" })],
   whole: (reply, text, finish, usage) =>
     message(reply, [{ type: "text", text }], stopReason(finish), usage),
   error: anthropicError,
@@ -55,6 +57,8 @@ function parse(body: JsonObject) {
     stream: body.stream === true,
     usageInStream: true,
     ignoreStop: body.ignore_eos === true,
+    prefix: "",
+    echo: false,
   };
   return ok(generation);
 }

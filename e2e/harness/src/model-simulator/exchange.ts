@@ -1,16 +1,21 @@
 // One request to generate, from its parsed body to the end of its response, with the fault that meets it.
 
 import type { ServerResponse } from "node:http";
-import { type Answer, answerTo } from "./answer.ts";
-import type { Fault } from "./faults.ts";
+import { type Answer, answerTo, goOn } from "./answer.ts";
+import { type Fault, isTokenFault, type TokenFault } from "./faults.ts";
 import type { ModelRunner } from "./model-runner.ts";
 import { countTokens, prefixBlocks } from "./prefix-cache.ts";
 import type { SeenRequest } from "./request-log.ts";
 import type { Emission } from "./scheduler.ts";
-import type { Failure, Finish, Generation, Reply, Surface, Usage } from "./surface.ts";
+import { refuse, sendJson, spoil, writeAndCut } from "./spoil.ts";
+import type { Finish, Generation, Reply, Surface, Usage } from "./surface.ts";
+import { Trickle } from "./trickle.ts";
 
 /** A request without a limit, or with a greater one, ends here. */
 const tokensMax = 16_384;
+
+/** Stands for the place in a whole answer to which it was written; in no answer of ours. */
+const endMark = "\u2021";
 
 export type ExchangeOptions = {
   readonly response: ServerResponse;
@@ -33,30 +38,44 @@ class Exchange {
   readonly #answer: Answer;
   readonly #finish: Finish;
   readonly #outputTokens: number;
+  readonly #stream: boolean;
+  readonly #out: Pick<Trickle, "write" | "end">;
   #job: number | undefined;
   #cachedTokens = 0;
   #text = "";
+  #hasBegun = false;
   #over = false;
 
   constructor(options: ExchangeOptions) {
-    const { generation, id } = options;
+    const { generation, fault, id, response } = options;
+    const { model, prompt, prefix } = generation;
     this.#options = options;
-    this.#answer = answerTo(generation.model, generation.prompt);
-    const limit = Math.min(generation.maxTokens ?? tokensMax, tokensMax);
-    const natural = generation.ignoreStop ? limit : this.#answer.naturalTokens;
-    this.#outputTokens = Math.min(limit, natural);
-    this.#finish = this.#outputTokens === this.#answer.naturalTokens ? "stop" : "length";
+    this.#answer = answerOf(generation);
+    const isEmpty = fault?.kind === "empty-content";
+    this.#outputTokens = isEmpty ? 0 : this.#limit();
+    // An answer that goes on past where the model would stop ends by its limit.
+    const isAtStop = isEmpty || this.#outputTokens === this.#answer.naturalTokens;
+    this.#finish = isAtStop ? "stop" : "length";
+    this.#stream = generation.stream && fault?.kind !== "whole-answer";
+    this.#out = fault?.kind === "trickle" ? new Trickle(response, fault) : response;
+    this.#text = generation.echo ? prefix : "";
     this.#reply = {
       id,
-      model: generation.model,
+      model,
       createdSeconds: Math.floor(Date.now() / 1_000),
-      usageInStream: generation.usageInStream,
-      promptTokens: countTokens(generation.prompt),
+      usageInStream: generation.usageInStream && fault?.kind !== "no-usage",
+      promptTokens: countTokens(prompt + prefix),
     };
   }
 
+  #limit(): number {
+    const { generation } = this.#options;
+    const limit = Math.min(generation.maxTokens ?? tokensMax, tokensMax);
+    return Math.min(limit, generation.ignoreStop ? limit : this.#answer.naturalTokens);
+  }
+
   start(): void {
-    const { generation, runner, fault, response, surface } = this.#options;
+    const { generation, runner, fault, response, surface, seen } = this.#options;
     const listener = (event: Emission) => this.#take(event);
     this.#job = runner.submit(
       {
@@ -73,10 +92,13 @@ class Exchange {
       return;
     }
     response.on("close", () => this.#closed());
-    if (!generation.stream) return;
-    this.#options.seen.status = 200;
-    response.writeHead(200, { "content-type": surface.streamType, "cache-control": "no-cache" });
+    const isAtHeaders = isTokenFault(fault) && fault.token === "headers";
+    if (!this.#stream && !isAtHeaders) return;
+    seen.status = 200;
+    const type = this.#stream ? surface.streamType : "application/json; charset=utf-8";
+    response.writeHead(200, { "content-type": type, "cache-control": "no-cache" });
     response.flushHeaders();
+    if (isAtHeaders) this.#spoil(fault);
   }
 
   #take(event: Emission): void {
@@ -87,24 +109,32 @@ class Exchange {
   }
 
   #token(index: number): void {
-    const { fault, seen, generation, surface, response } = this.#options;
-    if (fault !== undefined && "token" in fault && fault.token === index) {
+    const { fault, seen, surface } = this.#options;
+    this.#begin();
+    if (isTokenFault(fault) && fault.token === index) {
       this.#spoil(fault);
       return;
     }
     const text = this.#answer.token(index);
     seen.tokens = index + 1;
-    if (!generation.stream) {
-      this.#text += text;
-      return;
-    }
-    const begin = index === 0 ? surface.begin(this.#reply) : "";
-    response.write(begin + surface.token(this.#reply, text));
+    if (this.#stream) this.#out.write(surface.token(this.#reply, text));
+    else this.#text += text;
+  }
+
+  /** The frames before the first token, and the words that were asked to be said again. */
+  #begin(): void {
+    if (this.#hasBegun) return;
+    this.#hasBegun = true;
+    if (!this.#stream) return;
+    const { surface } = this.#options;
+    const echoed = this.#text === "" ? "" : surface.token(this.#reply, this.#text);
+    this.#out.write(surface.begin(this.#reply) + echoed);
   }
 
   #done(): void {
-    const { fault, seen, generation, surface, response, runner } = this.#options;
-    if (fault !== undefined && "token" in fault) {
+    const { fault, seen, runner } = this.#options;
+    this.#begin();
+    if (isTokenFault(fault)) {
       // The answer was shorter than the fault's place: the fault takes the end's place.
       this.#spoil(fault);
       return;
@@ -112,41 +142,64 @@ class Exchange {
     this.#over = true;
     seen.outcome = fault === undefined ? "completed" : `fault:${fault.kind}`;
     runner.finished[this.#finish] += 1;
-    const usage: Usage = {
+    if (this.#stream) this.#endStream();
+    else this.#sendWhole();
+  }
+
+  #endStream(): void {
+    const { fault, surface, response, seen } = this.#options;
+    const last = surface.end(this.#reply, this.#finish, this.#usage());
+    const kind = fault?.kind;
+    if (kind === "no-sentinel") this.#out.end(surface.unsealed(last));
+    else if (kind === "reset-after-finish") writeAndCut(response, seen, surface.unsealed(last));
+    else this.#out.end(last);
+  }
+
+  #sendWhole(): void {
+    const { fault, response, seen, surface } = this.#options;
+    seen.status = 200;
+    const whole = surface.whole(this.#reply, this.#text, this.#finish, this.#usage());
+    if (fault?.kind === "trickle") {
+      response.writeHead(200, { "content-type": "application/json; charset=utf-8" });
+      this.#out.end(JSON.stringify(whole));
+    } else if (fault?.kind === "no-usage") {
+      sendJson(response, 200, { ...whole, usage: undefined });
+    } else sendJson(response, 200, whole);
+  }
+
+  #usage(): Usage {
+    return {
       promptTokens: this.#reply.promptTokens,
       completionTokens: this.#outputTokens,
       cachedTokens: this.#cachedTokens,
     };
-    if (generation.stream) response.end(surface.end(this.#reply, this.#finish, usage));
-    else {
-      seen.status = 200;
-      sendJson(response, 200, surface.whole(this.#reply, this.#text, this.#finish, usage));
-    }
   }
 
-  #spoil(fault: Fault & { readonly token: number }): void {
-    const { surface, response, seen, generation } = this.#options;
+  #spoil(fault: TokenFault): void {
+    const { surface, response, seen } = this.#options;
     this.#stop(`fault:${fault.kind}`);
-    const broken = generation.stream ? surface.brokenFrame : '{"id":"broken","choi';
-    switch (fault.kind) {
-      case "reset-at-token":
-        if (!generation.stream) response.write(broken);
-        // What was written must leave before the connection does.
-        setImmediate(() => response.socket?.resetAndDestroy());
-        return;
-      case "end-at-token":
-        response.end(generation.stream ? "" : broken);
-        return;
-      case "stall-at-token":
-        return;
-      case "error-at-token":
-        if (generation.stream) response.end(surface.errorFrame("a simulated failure"));
-        else refuse(this.#options, simulated(500));
-        return;
-      case "malformed-at-token":
-        seen.status ??= 200;
-        response.end(broken);
-    }
+    if (fault.kind !== "error-at-token") seen.status ??= 200;
+    spoil(
+      {
+        response,
+        surface,
+        seen,
+        reply: this.#reply,
+        stream: this.#stream,
+        body: this.#bodySoFar(fault.token === "headers"),
+      },
+      fault,
+    );
+  }
+
+  /** A whole answer up to the text that there is. */
+  #bodySoFar(isAtHeaders: boolean): string {
+    if (this.#stream || isAtHeaders) return "";
+    const { surface } = this.#options;
+    const marked = this.#text + endMark;
+    const whole = surface.whole(this.#reply, marked, this.#finish, this.#usage());
+    const body = JSON.stringify(whole);
+    return body.slice(0, body.indexOf(endMark));
   }
 
   #closed(): void {
@@ -160,65 +213,10 @@ class Exchange {
   }
 }
 
-type Refusable = {
-  readonly response: ServerResponse;
-  readonly surface: Pick<Surface, "error">;
-  readonly seen: SeenRequest;
-};
-
-/** Answers an error in the surface's own shape. */
-export function refuse(to: Refusable, failure: Failure, retryAfterSeconds?: number): void {
-  to.seen.status = failure.status;
-  if (to.seen.outcome === "open") to.seen.outcome = "failed";
-  if (retryAfterSeconds !== undefined) to.response.setHeader("retry-after", retryAfterSeconds);
-  sendJson(to.response, failure.status, to.surface.error(failure));
-}
-
-/** A fault that takes the answer's place altogether; false when this one leaves the request to go on. */
-export function meetWhole(
-  to: Refusable & { readonly surface: Surface },
-  fault: Fault | undefined,
-): boolean {
-  switch (fault?.kind) {
-    case "status":
-      to.seen.outcome = "fault:status";
-      refuse(to, simulated(fault.status), fault.retryAfterSeconds);
-      return true;
-    case "reset-before-headers":
-      to.response.socket?.resetAndDestroy();
-      break;
-    case "reset-after-headers":
-      to.response.writeHead(200, { "content-type": to.surface.streamType });
-      to.response.flushHeaders();
-      setImmediate(() => to.response.socket?.resetAndDestroy());
-      break;
-    case "empty-stream":
-      to.response.writeHead(200, { "content-type": to.surface.streamType });
-      to.response.end();
-      break;
-    case "error-body":
-      sendJson(to.response, 200, to.surface.error(simulated(500)));
-      break;
-    case "wrong-content-type":
-      to.response.writeHead(200, { "content-type": "text/html; charset=utf-8" });
-      to.response.end("<html><body>It works!</body></html>");
-      break;
-    default:
-      return false;
-  }
-  to.seen.outcome = `fault:${fault.kind}`;
-  return true;
-}
-
-function simulated(status: number): Failure {
-  return { status, message: "a simulated failure", code: "simulated_error" };
-}
-
-export function sendJson(response: ServerResponse, status: number, value: unknown): void {
-  const text = JSON.stringify(value);
-  response.writeHead(status, {
-    "content-type": "application/json; charset=utf-8",
-    "content-length": Buffer.byteLength(text),
-  });
-  response.end(text);
+/** The answer to a prompt, or what is left of it after the words that it is to go on from. */
+function answerOf({ model, prompt, prefix }: Generation): Answer {
+  const whole = answerTo(model, prompt);
+  if (prefix === "") return whole;
+  // Words that this model would not have said lead to an answer of their own.
+  return goOn(answerTo(model, prompt), prefix) ?? answerTo(model, prompt + prefix);
 }

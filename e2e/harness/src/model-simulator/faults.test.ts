@@ -7,12 +7,13 @@ const always: FaultRule = {
   share: 1,
   count: undefined,
   model: undefined,
+  port: undefined,
 };
 
 test("a rule with a count is gone after so many requests", () => {
   const faults = new FaultSet(seededRandom("faults"));
   faults.add({ ...always, count: 2 });
-  const met = [1, 2, 3].map(() => faults.meet("m")?.kind);
+  const met = [1, 2, 3].map(() => faults.meet({ model: "m" })?.kind);
   expect(met).toEqual(["reset-before-headers", "reset-before-headers", undefined]);
   expect(faults.list()).toEqual([]);
 });
@@ -20,7 +21,9 @@ test("a rule with a count is gone after so many requests", () => {
 test("a rule with a share meets about that share", () => {
   const faults = new FaultSet(seededRandom("faults"));
   faults.add({ ...always, share: 0.25 });
-  const met = Array.from({ length: 4_000 }, () => faults.meet("m")).filter(Boolean).length;
+  const met = Array.from({ length: 4_000 }, () => faults.meet({ model: "m" })).filter(
+    Boolean,
+  ).length;
   expect(met).toBeGreaterThan(900);
   expect(met).toBeLessThan(1_100);
 });
@@ -28,8 +31,8 @@ test("a rule with a share meets about that share", () => {
 test("a rule for one model leaves the others alone", () => {
   const faults = new FaultSet(seededRandom("faults"));
   faults.add({ ...always, model: "a" });
-  expect(faults.meet("b")).toBeUndefined();
-  expect(faults.meet("a")).toBeDefined();
+  expect(faults.meet({ model: "b" })).toBeUndefined();
+  expect(faults.meet({ model: "a" })).toBeDefined();
 });
 
 test("rules are bounded, and leave when taken back", () => {
@@ -37,7 +40,7 @@ test("rules are bounded, and leave when taken back", () => {
   for (let index = 0; index < rulesMax; index++) faults.add(always);
   expect(faults.add(always)).toBeUndefined();
   faults.remove();
-  expect(faults.meet("m")).toBeUndefined();
+  expect(faults.meet({ model: "m" })).toBeUndefined();
 });
 
 test("everything wrong with a rule is said at once", () => {

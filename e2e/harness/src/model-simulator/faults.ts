@@ -1,56 +1,115 @@
-// Faults that are switched on over HTTP: which of them meets a request. Pure.
+// Faults that are switched on over HTTP: which of them meets a connection or a request. Pure.
 
 import { err, ok, type Random, type Result } from "@meridian/proto/base";
 import { isObject } from "./surface.ts";
 
+/** Faults of a port, whatever is asked there. They need --control-port: nobody could take them back otherwise. */
+const portKinds = [
+  // Nothing listens on the port any more until the fault is taken back.
+  "refuse",
+  // A connection is taken and closed at once.
+  "close-at-connect",
+  // A connection and a request are taken; the body is not read, and nothing is ever said.
+  "black-hole",
+] as const;
+
 /** Faults without a parameter of their own. */
 const plainKinds = [
-  // Nothing listens on the port any more until the fault is taken back (over the control port).
-  "refuse",
+  // The second request on a connection finds it closed, as when a server's keep-alive ends just then.
+  "close-when-reused",
   "reset-before-headers",
+  "stall-before-headers",
   "reset-after-headers",
   // Headers and a clean end, nothing between.
   "empty-stream",
+  // The same with `content-length: 0`.
+  "empty-body",
+  // A proper answer without a word in it.
+  "empty-content",
   // Status 200 with an error object.
   "error-body",
   // 200 with an HTML page.
   "wrong-content-type",
+  // A whole JSON answer to a request for a stream.
+  "whole-answer",
+  // All there but the protocol's sentinel: legal after a finish reason.
+  "no-sentinel",
+  // The connection is reset after the finish reason, before the sentinel.
+  "reset-after-finish",
+  // No usage, though it was asked for.
+  "no-usage",
 ] as const;
 
-/** Faults after so many tokens; 0 is before the first. Without streaming they spoil the body. */
+/**
+ * Faults after so many tokens. 0: the frames before the first token are sent; "headers": nothing but the head is.
+ * Without streaming the body is sent up to there.
+ */
 const tokenKinds = [
   "reset-at-token",
   // A clean end of the response without the protocol's sentinel.
   "end-at-token",
+  // A clean end within a frame.
+  "end-in-frame-at-token",
   // The connection stays open and says nothing more.
   "stall-at-token",
+  // As stall, but comments, pings and role-only deltas go on.
+  "pings-at-token",
   // The protocol's own error, in the stream.
   "error-at-token",
   "malformed-at-token",
+  // One frame beyond what anybody reads.
+  "oversize-at-token",
 ] as const;
 
+type PortKind = (typeof portKinds)[number];
 type PlainKind = (typeof plainKinds)[number];
 type TokenKind = (typeof tokenKinds)[number];
 
-export type Fault =
-  | { readonly kind: "status"; readonly status: number; readonly retryAfterSeconds?: number }
-  | { readonly kind: PlainKind }
-  | { readonly kind: TokenKind; readonly token: number }
-  | { readonly kind: "slow"; readonly factor: number };
+/** A fault within an answer. */
+export type TokenFault = { readonly kind: TokenKind; readonly token: number | "headers" };
 
-/** A fault with the requests that it meets. */
+export type Fault =
+  | {
+      readonly kind: "status";
+      readonly status: number;
+      readonly retryAfterSeconds?: number;
+      /** The `code` of the error object. */
+      readonly code?: string;
+    }
+  | { readonly kind: PortKind | PlainKind }
+  | TokenFault
+  | { readonly kind: "slow"; readonly factor: number }
+  /** The response leaves in pieces of so many bytes. */
+  | { readonly kind: "trickle"; readonly bytes: number; readonly everyMs: number };
+
+/** A fault with what it meets. */
 export type FaultRule = {
   readonly fault: Fault;
   /** 0 to 1; default 1. */
   readonly share: number;
-  /** So many requests, then the rule is gone; undefined: until it is taken back. */
+  /** So many times, then the rule is gone; undefined: until it is taken back. */
   readonly count: number | undefined;
   /** Only requests for this model. */
   readonly model: string | undefined;
+  /** Only what comes to this port. */
+  readonly port: number | undefined;
 };
 
 /** More rules than this are refused. */
-export const rulesMax = 64;
+export const rulesMax = 256;
+
+/** A frame of this size is more than any reader takes. */
+export const oversizeBytes = 1_100_000;
+
+/** It concerns a port as such, and can be taken back only over another one. */
+export function isPortFault(fault: Fault): boolean {
+  return portKinds.some((each) => each === fault.kind);
+}
+
+/** The fault comes at a place within the answer. */
+export function isTokenFault(fault: Fault | undefined): fault is TokenFault {
+  return fault !== undefined && "token" in fault;
+}
 
 /**
  * One rule from JSON, every complaint at once.
@@ -61,40 +120,64 @@ export function parseFaultRule(value: unknown): Result<FaultRule, readonly strin
   if (!isObject(value)) return err(["a fault is an object with a kind"]);
   const wrong: string[] = [];
   const share = number(value.share ?? 1, "share", [0, 1], wrong);
-  const count =
-    value.count === undefined ? undefined : number(value.count, "count", [1, 1e9], wrong);
+  const optional = (name: string, range: readonly [number, number]) =>
+    value[name] === undefined ? undefined : number(value[name], name, range, wrong);
+  const count = optional("count", [1, 1e9]);
+  const port = optional("port", [1, 65_535]);
   const model = value.model === undefined ? undefined : String(value.model);
   const fault = parseFault(value, wrong);
-  return fault === undefined || wrong.length > 0 ? err(wrong) : ok({ fault, share, count, model });
+  if (fault !== undefined && isPortFault(fault) && model !== undefined) {
+    wrong.push(`${fault.kind} meets a port, not a model: leave "model" out, say "port"`);
+  }
+  return fault === undefined || wrong.length > 0
+    ? err(wrong)
+    : ok({ fault, share, count, model, port });
 }
 
-function parseFault(value: { readonly [name: string]: unknown }, wrong: string[]) {
+type Fields = { readonly [name: string]: unknown };
+
+function parseFault(value: Fields, wrong: string[]): Fault | undefined {
   const { kind } = value;
   if (kind === "status") return statusFault(value, wrong);
-  if (kind === "slow") {
-    const fault: Fault = { kind, factor: number(value.factor, "factor", [1, 1_000], wrong) };
-    return fault;
+  if (kind === "slow") return { kind, factor: number(value.factor, "factor", [1, 1_000], wrong) };
+  if (kind === "trickle") {
+    const bytes = number(value.bytes, "bytes", [1, 1e6], wrong);
+    return { kind, bytes, everyMs: number(value.everyMs, "everyMs", [1, 60_000], wrong) };
   }
-  const plain = plainKinds.find((each) => each === kind);
-  if (plain !== undefined) {
-    const fault: Fault = { kind: plain };
-    return fault;
-  }
+  const plain = [...portKinds, ...plainKinds].find((each) => each === kind);
+  if (plain !== undefined) return { kind: plain };
   const atToken = tokenKinds.find((each) => each === kind);
   if (atToken !== undefined) {
-    const fault: Fault = { kind: atToken, token: number(value.token, "token", [0, 1e6], wrong) };
-    return fault;
+    const { token } = value;
+    if (token === "headers") return { kind: atToken, token };
+    return { kind: atToken, token: number(token, "token", [0, 1e6], wrong) };
   }
-  const known = ["status", "slow", ...plainKinds, ...tokenKinds].join(", ");
-  wrong.push(`kind: ${JSON.stringify(kind)} is none of: ${known}`);
+  wrong.push(`kind: ${JSON.stringify(kind)} is none of: ${faultKinds.join(", ")}`);
   return undefined;
 }
 
-function statusFault(value: { readonly [name: string]: unknown }, wrong: string[]): Fault {
-  const status = number(value.status, "status", [200, 599], wrong);
-  if (value.retryAfterSeconds === undefined) return { kind: "status", status };
-  const retryAfterSeconds = number(value.retryAfterSeconds, "retryAfterSeconds", [0, 3_600], wrong);
-  return { kind: "status", status, retryAfterSeconds };
+/** Every kind, for messages. */
+const faultKinds: readonly string[] = [
+  "status",
+  "slow",
+  "trickle",
+  ...portKinds,
+  ...plainKinds,
+  ...tokenKinds,
+];
+
+function statusFault(value: Fields, wrong: string[]): Fault {
+  const { retryAfterSeconds, code } = value;
+  return {
+    kind: "status",
+    status: number(value.status, "status", [200, 599], wrong),
+    ...(retryAfterSeconds === undefined
+      ? {}
+      : {
+          retryAfterSeconds: number(retryAfterSeconds, "retryAfterSeconds", [0, 3_600], wrong),
+        }),
+    ...(code === undefined ? {} : { code: String(code) }),
+  };
 }
 
 function number(
@@ -109,6 +192,14 @@ function number(
 }
 
 export type ActiveFault = FaultRule & { readonly id: number; readonly met: number };
+
+/** A request that looks for its fault. */
+export type Meeting = {
+  readonly model: string | undefined;
+  readonly port?: number | undefined;
+  /** Its connection carried another request before. */
+  readonly reused?: boolean;
+};
 
 /** The rules in force. The first whose share draws the request meets it. */
 export class FaultSet {
@@ -135,14 +226,43 @@ export class FaultSet {
     else this.#rules.delete(id);
   }
 
+  /** Takes back what concerns one model or one port. */
+  removeWhere(of: { readonly model: string | undefined; readonly port: number | undefined }): void {
+    for (const rule of this.#rules.values()) {
+      const isSame =
+        (of.model !== undefined && rule.model === of.model) ||
+        (of.port !== undefined && rule.port === of.port);
+      if (isSame) this.#rules.delete(rule.id);
+    }
+  }
+
   list(): readonly ActiveFault[] {
     return [...this.#rules.values()];
   }
 
+  /** A connection to a port is to be closed, or a request's body to be left unread; counted. */
+  meetsAt(port: number, kind: "close-at-connect" | "black-hole"): boolean {
+    return this.#draw({ model: undefined, port }, (rule) => rule.fault.kind === kind) !== undefined;
+  }
+
+  /** Nothing is to listen on this port. */
+  refuses(port: number): boolean {
+    return this.list().some((each) => each.fault.kind === "refuse" && (each.port ?? port) === port);
+  }
+
   /** The fault that meets a request for a model, counted. */
-  meet(model: string | undefined): Fault | undefined {
+  meet(request: Meeting): Fault | undefined {
+    return this.#draw(request, ({ fault }) => {
+      if (fault.kind === "close-when-reused") return request.reused === true;
+      return !isPortFault(fault);
+    });
+  }
+
+  #draw(request: Meeting, fits: (rule: ActiveFault) => boolean): Fault | undefined {
     for (const rule of this.#rules.values()) {
-      if (rule.model !== undefined && rule.model !== model) continue;
+      if (rule.model !== undefined && rule.model !== request.model) continue;
+      if (rule.port !== undefined && rule.port !== request.port) continue;
+      if (!fits(rule)) continue;
       if (this.#random.next() >= rule.share) continue;
       const met = rule.met + 1;
       if (rule.count !== undefined && met >= rule.count) this.#rules.delete(rule.id);

@@ -17,37 +17,42 @@ if (options.kind === "wrong") {
   process.exit(2);
 }
 
-const { port, controlPort } = options;
+const { ports, controlPort } = options;
 const simulator = createSimulator(
   { ...options, refusable: controlPort !== undefined },
-  applyRefusal,
+  applyRefusals,
 );
-simulator.server.listen(port, "127.0.0.1");
+const servers = ports.map((port) => ({ port, server: simulator.openServer() }));
 const control = controlPort === undefined ? undefined : controlServer(simulator, controlPort);
-simulator.server.on("error", cannotListen);
-simulator.server.on("listening", () => {
-  const names = options.models.map((each: ModelSpec) => each.name).join(", ");
-  console.error(`model-simulator: serves ${names} on http://127.0.0.1:${port}`);
-});
+const names = options.models.map((each: ModelSpec) => each.name).join(", ");
+for (const { port, server } of servers) {
+  server.on("error", cannotListen);
+  server.on("listening", () => {
+    console.error(`model-simulator: serves ${names} on http://127.0.0.1:${port}`);
+  });
+  server.listen(port, "127.0.0.1");
+}
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, stop);
 // Started by a harness: when that ends, however it ends, so does this process.
 process.on("disconnect", stop);
 
 /** The fault "refuse": the port is closed, and what is connected is cut. */
-function applyRefusal(): void {
-  const refuses = simulator.faults.list().some((each) => each.fault.kind === "refuse");
-  if (refuses && simulator.server.listening) {
-    simulator.server.close();
-    simulator.server.closeAllConnections();
-  } else if (!refuses && !simulator.server.listening) {
-    simulator.server.listen(port, "127.0.0.1");
+function applyRefusals(): void {
+  for (const { port, server } of servers) {
+    const refuses = simulator.faults.refuses(port);
+    if (refuses && server.listening) {
+      server.close();
+      server.closeAllConnections();
+    } else if (!refuses && !server.listening) {
+      server.listen(port, "127.0.0.1");
+    }
   }
 }
 
 function controlServer({ faults, log }: Simulator, at: number): Server {
   const server = createServer((request, response) => {
-    const shared = { faults, log, onSwitch: applyRefusal, refusable: true };
+    const shared = { faults, log, onSwitch: applyRefusals, refusable: true };
     if (!answerSwitch({ request, response, ...shared })) response.writeHead(404).end();
   });
   server.on("error", cannotListen);
@@ -60,7 +65,7 @@ function cannotListen(error: Error): void {
 }
 
 function stop(): void {
-  for (const server of [simulator.server, control]) {
+  for (const server of [...servers.map((each) => each.server), control]) {
     server?.close();
     server?.closeAllConnections();
   }

@@ -49,6 +49,9 @@ function surface(
     begin: () => "",
     token: (reply, text) => line({ ...head(reply), ...part(text), done: false }),
     end: (reply, finish, usage) => line(lastLine(reply, "", finish, usage)),
+    // Its sentinel is its last line: without it nothing is left.
+    unsealed: () => "",
+    heartbeats: () => ["\n"],
     whole: lastLine,
     error: ollamaError,
     errorFrame: (message) => line({ error: message }),
@@ -69,6 +72,8 @@ function parse(body: JsonObject, prompt: string | undefined, promptField: string
     stream: body.stream !== false,
     usageInStream: true,
     ignoreStop: false,
+    prefix: "",
+    echo: false,
   };
   return ok(generation);
 }

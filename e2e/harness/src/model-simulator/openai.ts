@@ -4,8 +4,10 @@ import { err, ok } from "@meridian/proto/base";
 import { embed } from "./answer.ts";
 import { countTokens } from "./prefix-cache.ts";
 import {
+  type AssistantPrefix,
   chatPrompt,
   complaints,
+  contentText,
   dataFrame,
   type Failure,
   type Finish,
@@ -24,14 +26,20 @@ const shared = {
   error: openaiError,
   errorFrame: (message: string) =>
     dataFrame(openaiError({ status: 500, message, code: "simulated_error" })),
+  unsealed: (end: string) => end.replace("data: [DONE]\n\n", ""),
   brokenFrame: 'data: {"id":"chatcmpl-broken","choices":[{"index":0,"del\n\n',
 };
 
 export const chatCompletions: Surface = {
   ...shared,
-  parse: (body) => parse(body, chatPrompt(body.messages), "messages"),
+  parse: parseChat,
   begin: (reply) => chatChunk(reply, { role: "assistant", content: "" }, null),
   token: (reply, text) => chatChunk(reply, { content: text }, null),
+  heartbeats: (reply) => [
+    ": keep-alive\n\n",
+    chatChunk(reply, { role: "assistant", content: "" }, null),
+    "event: ping\n\n",
+  ],
   end: (reply, finish, usage) =>
     chatChunk(reply, {}, finish) + streamEnd(reply, "chat.completion.chunk", usage),
   whole: (reply, text, finish, usage) => ({
@@ -52,6 +60,7 @@ export const completions: Surface = {
   ...shared,
   parse: (body) => parse(body, inputTexts(body.prompt)?.join("\n"), "prompt"),
   begin: () => "",
+  heartbeats: () => [": keep-alive\n\n"],
   token: (reply, text) => textChunk(reply, text, null),
   end: (reply, finish, usage) =>
     textChunk(reply, "", finish) + streamEnd(reply, "text_completion", usage),
@@ -61,6 +70,27 @@ export const completions: Surface = {
     usage: usageObject(usage),
   }),
 };
+
+/** A chat that ends with the assistant's words goes on from them, if the server does that and is asked as it wants. */
+function parseChat(body: JsonObject, assistantPrefix: AssistantPrefix) {
+  const { messages, continue_final_message: continues } = body;
+  // vLLM's own words for it.
+  if (continues === true && body.add_generation_prompt !== false) {
+    return err("cannot set both `continue_final_message` and `add_generation_prompt` to True");
+  }
+  const given: readonly unknown[] = Array.isArray(messages) ? messages : [];
+  const last = given.at(-1);
+  const goesOn =
+    isObject(last) &&
+    last.role === "assistant" &&
+    given.length > 1 &&
+    (assistantPrefix === "append" ||
+      (assistantPrefix === "continue-final-message" && continues === true));
+  if (!goesOn) return parse(body, chatPrompt(messages), "messages");
+  const parsed = parse(body, chatPrompt(given.slice(0, -1)), "messages");
+  if (parsed.kind === "err") return parsed;
+  return ok({ ...parsed.value, prefix: contentText(last.content), echo: body.echo === true });
+}
 
 function parse(body: JsonObject, prompt: string | undefined, promptField: string) {
   const maxTokens = tokenLimit(body.max_completion_tokens ?? body.max_tokens);
@@ -74,6 +104,8 @@ function parse(body: JsonObject, prompt: string | undefined, promptField: string
     stream: body.stream === true,
     usageInStream: isObject(body.stream_options) && body.stream_options.include_usage === true,
     ignoreStop: body.ignore_eos === true,
+    prefix: "",
+    echo: false,
   };
   return ok(generation);
 }

@@ -1,10 +1,12 @@
 // What the simulator was asked, for tests to look at: the last requests, never their prompts.
 
-import type { IncomingHttpHeaders } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 
 export type SeenRequest = {
   readonly number: number;
   readonly atMs: number;
+  /** Where it came to, when one simulator stands for several servers. */
+  readonly port: number;
   readonly path: string;
   readonly headers: { readonly [name: string]: string };
   model: string | undefined;
@@ -13,7 +15,13 @@ export type SeenRequest = {
   tokens: number;
   /** open, completed, aborted (the client left), failed (an error was answered), or fault:KIND. */
   outcome: string;
+  /** How the response ended: not yet; sent whole; cut by a fault; or left by the caller before its end. */
+  ending: "open" | "sent" | "cut" | "cancelled";
+  endedAtMs: number | undefined;
 };
+
+/** Which requests are asked for; undefined: all. */
+export type SeenFilter = { readonly model: string | undefined; readonly after: number };
 
 /** Beyond this the oldest is forgotten. */
 export const seenMax = 2_000;
@@ -22,26 +30,39 @@ export class RequestLog {
   #seen: SeenRequest[] = [];
   #total = 0;
 
-  open(path: string, headers: IncomingHttpHeaders): SeenRequest {
+  /** A request that came, followed until its response ends. */
+  open(request: IncomingMessage, path: string, response: ServerResponse): SeenRequest {
     this.#total += 1;
     const entry: SeenRequest = {
       number: this.#total,
       atMs: Date.now(),
+      port: request.socket.localPort ?? 0,
       path,
-      headers: shown(headers),
+      headers: shown(request.headers),
       model: undefined,
       stream: false,
       status: undefined,
       tokens: 0,
       outcome: "open",
+      ending: "open",
+      endedAtMs: undefined,
     };
+    response.on("close", () => {
+      if (entry.ending === "open") entry.ending = response.writableFinished ? "sent" : "cancelled";
+      entry.endedAtMs = Date.now();
+    });
     this.#seen.push(entry);
     if (this.#seen.length > seenMax) this.#seen.shift();
     return entry;
   }
 
-  view(): { readonly total: number; readonly requests: readonly SeenRequest[] } {
-    return { total: this.#total, requests: this.#seen };
+  view(filter: SeenFilter = { model: undefined, after: 0 }): {
+    readonly total: number;
+    readonly requests: readonly SeenRequest[];
+  } {
+    const fits = (each: SeenRequest) =>
+      each.number > filter.after && (filter.model ?? each.model) === each.model;
+    return { total: this.#total, requests: this.#seen.filter(fits) };
   }
 
   clear(): void {

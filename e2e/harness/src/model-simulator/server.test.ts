@@ -1,9 +1,10 @@
+import { Agent, request as httpRequest } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { presets } from "./model-size.ts";
 import { createSimulator } from "./server.ts";
 
-const { server, faults, log } = createSimulator(
+const { openServer, faults, log } = createSimulator(
   {
     models: [
       { name: "m", size: presets.small, use: "generate" },
@@ -12,9 +13,11 @@ const { server, faults, log } = createSimulator(
     speed: 50,
     seed: "test",
     refusable: false,
+    assistantPrefix: "append",
   },
   () => undefined,
 );
+const server = openServer();
 let base = "";
 
 beforeAll(async () => {
@@ -202,6 +205,109 @@ test.each([
   expect(status).toBe(200);
   if (part === "") expect(text).toBe("");
   else expect(text).toContain(part);
+});
+
+const opening = [{ role: "user", content: "Which way to the sea?" }];
+
+async function said(messages: readonly object[], more: object = {}): Promise<string> {
+  const { text } = await post("/v1/chat/completions", { model: "m", messages, ...more });
+  return JSON.parse(text).choices[0].message.content;
+}
+
+test("a chat that ends with the assistant's words goes on from them, at a word's end and within one", async () => {
+  const whole = await said(opening);
+  for (const length of [1, 9, 20, whole.length - 1, whole.length]) {
+    const given = { role: "assistant", content: whole.slice(0, length) };
+    expect(await said([...opening, given])).toBe(whole.slice(length));
+  }
+  const given = { role: "assistant", content: whole.slice(0, 9) };
+  expect(await said([...opening, given], { echo: true })).toBe(whole);
+  const streamed = { model: "m", messages: [...opening, given], stream: true };
+  expect(streamedText((await post("/v1/chat/completions", streamed)).text)).toBe(whole.slice(9));
+});
+
+test("to go on and to begin anew can't both be asked for", async () => {
+  const body = { model: "m", messages: opening, continue_final_message: true };
+  expect((await post("/v1/chat/completions", body)).status).toBe(400);
+});
+
+test("a fault right after the head comes before any frame, one at token 0 after the role", async () => {
+  await post("/faults", { kind: "end-at-token", token: "headers", count: 1 });
+  expect((await post("/v1/chat/completions", streaming)).text).toBe("");
+  await post("/faults", { kind: "end-at-token", token: 0, count: 1 });
+  const { text } = await post("/v1/chat/completions", streaming);
+  expect(events(text)).toMatchObject([{ choices: [{ delta: { role: "assistant" } }] }]);
+});
+
+test.each([
+  ["whole-answer", '"chat.completion"'],
+  ["empty-content", '"finish_reason":"stop"'],
+  ["no-sentinel", '"finish_reason":"stop"'],
+  ["oversize-at-token", "xxxxxxxx"],
+])("%s streams what it says", async (kind, part) => {
+  const whole = (await post("/v1/chat/completions", streaming)).text;
+  await post("/faults", { kind, token: 1 });
+  const { status, text } = await post("/v1/chat/completions", streaming);
+  expect([status, text.includes(part), text === whole]).toEqual([200, true, false]);
+  expect(text.includes("[DONE]")).toBe(kind === "empty-content");
+});
+
+test("a trickle is slow, and whole", async () => {
+  const whole = streamedText((await post("/v1/chat/completions", streaming)).text);
+  await post("/faults", { kind: "trickle", bytes: 400, everyMs: 1 });
+  expect(streamedText((await post("/v1/chat/completions", streaming)).text)).toBe(whole);
+});
+
+test("a whole answer is cut in its text", async () => {
+  const whole = await said(chat.messages);
+  await post("/faults", { kind: "end-at-token", token: 3 });
+  const { text } = await post("/v1/chat/completions", chat);
+  const words = whole.split(" ").slice(0, 3).join(" ");
+  expect(text.endsWith(`"content":"${words}`)).toBe(true);
+});
+
+test("a stall with pings says that it lives, and no more, until its caller leaves", async () => {
+  await post("/faults", { kind: "pings-at-token", token: 0 });
+  const leaving = new AbortController();
+  const response = await fetch(`${base}/v1/chat/completions`, {
+    method: "POST",
+    body: JSON.stringify(streaming),
+    signal: leaving.signal,
+  });
+  let text = "";
+  for await (const chunk of response.body ?? []) {
+    text += new TextDecoder().decode(chunk);
+    if (text.includes("event: ping")) break;
+  }
+  expect(text).toContain(": keep-alive");
+  expect(streamedText(text.replaceAll("event: ping", ""))).toBe("");
+  await expect.poll(() => log.view().requests.at(-1)?.ending).toBe("cancelled");
+});
+
+test("a connection is closed as it is used again, and the log tells cut from sent", async () => {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const ask = () =>
+    new Promise<void>((resolve, reject) => {
+      const asked = httpRequest(`${base}/v1/chat/completions`, { method: "POST", agent });
+      asked.on("error", reject);
+      asked.on("response", (response) => response.resume().on("end", resolve));
+      asked.end(JSON.stringify(chat));
+    });
+  await post("/faults", { kind: "close-when-reused", model: "m" });
+  await ask();
+  await expect(ask()).rejects.toThrow();
+  agent.destroy();
+  const endings = log.view({ model: "m", after: 0 }).requests.map((each) => each.ending);
+  expect(endings).toEqual(["sent", "cut"]);
+});
+
+test("faults of one model are taken back alone", async () => {
+  await post("/faults", [
+    { kind: "empty-body", model: "m" },
+    { kind: "empty-body", model: "n" },
+  ]);
+  await fetch(`${base}/faults?model=m`, { method: "DELETE" });
+  expect(faults.list().map((each) => each.model)).toEqual(["n"]);
 });
 
 test("a refusal that nobody could take back is not taken", async () => {

@@ -7,9 +7,10 @@ import {
   type Server,
   type ServerResponse,
 } from "node:http";
+import type { Socket } from "node:net";
 import { seededRandom } from "@meridian/proto/base";
 import { messages } from "./anthropic.ts";
-import { meetWhole, refuse, runExchange, sendJson } from "./exchange.ts";
+import { runExchange } from "./exchange.ts";
 import { FaultSet } from "./faults.ts";
 import { showMetrics } from "./metrics.ts";
 import { ModelRunner } from "./model-runner.ts";
@@ -19,7 +20,14 @@ import { chatCompletions, completions, embeddingList, modelList, openaiError } f
 import { countTokens } from "./prefix-cache.ts";
 import { readBody } from "./read-body.ts";
 import { RequestLog, type SeenRequest } from "./request-log.ts";
-import { inputTexts, isObject, type JsonObject, type Surface } from "./surface.ts";
+import { meetWhole, refuse, sendJson } from "./spoil.ts";
+import {
+  type AssistantPrefix,
+  inputTexts,
+  isObject,
+  type JsonObject,
+  type Surface,
+} from "./surface.ts";
 import { answerSwitch } from "./switches.ts";
 
 export type SimulatorOptions = {
@@ -30,6 +38,8 @@ export type SimulatorOptions = {
   readonly seed: string;
   /** There is a second port for the switches. */
   readonly refusable: boolean;
+  /** What becomes of a chat whose last message is the assistant's. */
+  readonly assistantPrefix: AssistantPrefix;
 };
 
 const generating: { readonly [path: string]: Surface } = {
@@ -52,12 +62,13 @@ const embedding: {
 
 /** What a process or a test needs of a simulated model server. */
 export type Simulator = {
-  readonly server: Server;
+  /** Another server that does not listen yet. All of them share models, faults and log. */
+  readonly openServer: () => Server;
   readonly faults: FaultSet;
   readonly log: RequestLog;
 };
 
-/** A server that does not listen yet. `onSwitch` hears when faults have changed. */
+/** `onSwitch` hears when faults have changed. */
 export function createSimulator(options: SimulatorOptions, onSwitch: () => void): Simulator {
   const state = new SimulatorState(options);
   const handle: RequestListener = (request, response) => {
@@ -66,19 +77,28 @@ export function createSimulator(options: SimulatorOptions, onSwitch: () => void)
     if (answerSwitch({ request, response, faults, log, onSwitch, refusable })) return;
     state.answer(request, response);
   };
-  const server = createServer({ keepAliveTimeout: 65_000, noDelay: true }, handle);
-  return { server, faults: state.faults, log: state.log };
+  const openServer = () => {
+    const server = createServer({ keepAliveTimeout: 65_000, noDelay: true }, handle);
+    return server.prependListener("connection", (socket: Socket) => {
+      if (state.faults.meetsAt(socket.localPort ?? 0, "close-at-connect")) socket.destroy();
+    });
+  };
+  return { openServer, faults: state.faults, log: state.log };
 }
 
 class SimulatorState {
   readonly faults: FaultSet;
   readonly log = new RequestLog();
   readonly #runners: ReadonlyMap<string, ModelRunner>;
+  readonly #assistantPrefix: AssistantPrefix;
+  /** Connections that have carried a request. */
+  readonly #used = new WeakSet<Socket>();
   readonly #startedSeconds = Math.floor(Date.now() / 1_000);
   #lastId = 0;
 
   constructor(options: SimulatorOptions) {
     this.faults = new FaultSet(seededRandom(options.seed));
+    this.#assistantPrefix = options.assistantPrefix;
     this.#runners = new Map(
       options.models.map((spec) => [spec.name, new ModelRunner(spec, options.speed)]),
     );
@@ -88,9 +108,15 @@ class SimulatorState {
     const path = (request.url ?? "/").split("?")[0] ?? "/";
     if (request.method === "POST") {
       const error = (generating[path] ?? embedding[path])?.error ?? openaiError;
-      const seen = this.log.open(path, request.headers);
+      const seen = this.log.open(request, path, response);
+      if (this.faults.meetsAt(seen.port, "black-hole")) {
+        seen.outcome = "fault:black-hole";
+        return;
+      }
+      const reused = this.#used.has(request.socket);
+      this.#used.add(request.socket);
       readBody(request, (body) => {
-        const to = { response, seen, surface: { error } };
+        const to = { response, seen, reused, surface: { error } };
         if (body.kind === "ok") this.#post({ ...to, path, body: body.value });
         else refuse(to, body.error);
       });
@@ -116,6 +142,7 @@ class SimulatorState {
     readonly body: unknown;
     readonly response: ServerResponse;
     readonly seen: SeenRequest;
+    readonly reused: boolean;
     readonly surface: Pick<Surface, "error">;
   }): void {
     const body = isObject(to.body) ? to.body : {};
@@ -131,8 +158,9 @@ class SimulatorState {
     readonly surface: Surface;
     readonly response: ServerResponse;
     readonly seen: SeenRequest;
+    readonly reused: boolean;
   }): void {
-    const parsed = to.surface.parse(to.body);
+    const parsed = to.surface.parse(to.body, this.#assistantPrefix);
     if (parsed.kind === "err") {
       refuse(to, { status: 400, message: parsed.error, code: "invalid_request" });
       return;
@@ -145,7 +173,8 @@ class SimulatorState {
       refuse(to, noModel(generation.model));
       return;
     }
-    const fault = this.faults.meet(generation.model);
+    const { model } = generation;
+    const fault = this.faults.meet({ model, port: to.seen.port, reused: to.reused });
     if (meetWhole(to, fault)) return;
     this.#lastId += 1;
     runExchange({ ...to, generation, runner, fault, id: `gen-${process.pid}-${this.#lastId}` });
@@ -171,7 +200,10 @@ class SimulatorState {
       refuse(to, noModel(model));
       return;
     }
-    if (meetWhole({ ...to, surface: chatCompletions }, this.faults.meet(model))) return;
+    if (
+      meetWhole({ ...to, surface: chatCompletions }, this.faults.meet({ model, port: seen.port }))
+    )
+      return;
     const promptTokens = texts.reduce((sum, each) => sum + countTokens(each), 0);
     runner.submit({ blocks: [], promptTokens, outputTokens: 0, slowness: 1 }, (event) => {
       if (event.kind !== "done") return;

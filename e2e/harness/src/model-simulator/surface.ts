@@ -13,7 +13,15 @@ export type Generation = {
   readonly usageInStream: boolean;
   /** vLLM's ignore_eos: go on to maxTokens. */
   readonly ignoreStop: boolean;
+  /** The assistant's words that the answer goes on from; "": it starts anew. */
+  readonly prefix: string;
+  /** vLLM's echo: the prefix is said again. */
+  readonly echo: boolean;
 };
+
+/** What a server does with a chat whose last message is the assistant's, in the words of Meridian's policy. */
+export const assistantPrefixes = ["none", "append", "continue-final-message"] as const;
+export type AssistantPrefix = (typeof assistantPrefixes)[number];
 
 export type Finish = "stop" | "length";
 
@@ -37,13 +45,20 @@ export type Failure = { readonly status: number; readonly message: string; reado
 export type Surface = {
   readonly streamType: string;
   /** A wrong body gives the message for the client; all that is wrong, not the first thing. */
-  readonly parse: (body: JsonObject) => Result<Generation, string>;
+  readonly parse: (
+    body: JsonObject,
+    assistantPrefix: AssistantPrefix,
+  ) => Result<Generation, string>;
   /** Frames before the first token; sent along with it. */
   readonly begin: (reply: Reply) => string;
   readonly token: (reply: Reply, text: string) => string;
   /** The frames of the end, the sentinel among them. */
   readonly end: (reply: Reply, finish: Finish, usage: Usage) => string;
-  readonly whole: (reply: Reply, text: string, finish: Finish, usage: Usage) => unknown;
+  /** What `end` gave, without the sentinel. */
+  readonly unsealed: (end: string) => string;
+  /** Signs of life that are no token, in turn. */
+  readonly heartbeats: (reply: Reply) => readonly string[];
+  readonly whole: (reply: Reply, text: string, finish: Finish, usage: Usage) => JsonObject;
   readonly error: (failure: Failure) => unknown;
   readonly errorFrame: (message: string) => string;
   readonly brokenFrame: string;

@@ -1,10 +1,11 @@
-// The switches for tests: GET/POST/DELETE /faults and GET/DELETE /requests.
+// The switches for tests: GET/POST/DELETE /faults (DELETE of one: /faults/ID; of some: ?model=NAME, ?port=PORT) and
+// GET/DELETE /requests (GET of some: ?model=NAME&after=NUMBER).
 
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { sendJson } from "./exchange.ts";
-import { type FaultRule, type FaultSet, parseFaultRule, rulesMax } from "./faults.ts";
+import { type FaultRule, type FaultSet, isPortFault, parseFaultRule, rulesMax } from "./faults.ts";
 import { readBody } from "./read-body.ts";
 import type { RequestLog } from "./request-log.ts";
+import { sendJson } from "./spoil.ts";
 
 export type Switch = {
   readonly request: IncomingMessage;
@@ -13,25 +14,29 @@ export type Switch = {
   readonly log: RequestLog;
   /** Faults were added or taken back. */
   readonly onSwitch: () => void;
-  /** There is a second port by which the fault "refuse" could be taken back. */
+  /** There is a second port by which a fault of the port itself could be taken back. */
   readonly refusable: boolean;
 };
 
 /** false: the path is none of the switches. */
 export function answerSwitch(to: Switch): boolean {
-  const path = to.request.url ?? "/";
-  if (path === "/requests") answerRequests(to);
-  else if (path === "/faults" || path.startsWith("/faults/")) answerFaults(to, path);
+  const { pathname: path, searchParams: query } = new URL(
+    to.request.url ?? "/",
+    "http://localhost",
+  );
+  if (path === "/requests") answerRequests(to, query);
+  else if (path === "/faults" || path.startsWith("/faults/")) answerFaults(to, path, query);
   else return false;
   return true;
 }
 
-function answerRequests({ request, response, log }: Switch): void {
+function answerRequests({ request, response, log }: Switch, query: URLSearchParams): void {
   if (request.method === "DELETE") log.clear();
-  sendJson(response, 200, log.view());
+  const model = query.get("model") ?? undefined;
+  sendJson(response, 200, log.view({ model, after: Number(query.get("after") ?? 0) }));
 }
 
-function answerFaults(to: Switch, path: string): void {
+function answerFaults(to: Switch, path: string, query: URLSearchParams): void {
   const { request, response, faults } = to;
   if (request.method === "POST") {
     addFaults(to);
@@ -39,7 +44,10 @@ function answerFaults(to: Switch, path: string): void {
   }
   if (request.method === "DELETE") {
     const id = path.split("/")[2];
-    faults.remove(id === undefined || id === "" ? undefined : Number(id));
+    const model = query.get("model") ?? undefined;
+    const port = query.has("port") ? Number(query.get("port")) : undefined;
+    if (model !== undefined || port !== undefined) faults.removeWhere({ model, port });
+    else faults.remove(id === undefined || id === "" ? undefined : Number(id));
     to.onSwitch();
   }
   sendJson(response, 200, { faults: faults.list() });
@@ -57,8 +65,8 @@ function addFaults({ request, response, faults, onSwitch, refusable }: Switch): 
       if (parsed.kind === "ok") rules.push(parsed.value);
       else wrong.push(...parsed.error);
     }
-    if (!refusable && rules.some((each) => each.fault.kind === "refuse")) {
-      wrong.push("refuse: start with --control-port, or nobody could take it back");
+    if (!refusable && rules.some((each) => isPortFault(each.fault))) {
+      wrong.push("a port's fault: start with --control-port, or nobody could take it back");
     }
     if (faults.list().length + rules.length > rulesMax) wrong.push(`at most ${rulesMax} faults`);
     if (wrong.length > 0) {
