@@ -11,6 +11,7 @@ import {
 import { ReflectionService } from "@grpc/reflection";
 import { type Address, err, ok, type Result } from "@meridian/proto/base";
 import { AdminService, file_meridian_v1_admin } from "@meridian/proto/gen/admin_pb";
+import { file_meridian_v1_decision } from "@meridian/proto/gen/decision_pb";
 import { file_meridian_v1_policy } from "@meridian/proto/gen/policy_pb";
 import { file_meridian_v1_snapshot } from "@meridian/proto/gen/snapshot_pb";
 import { file_meridian_v1_sync, SyncService } from "@meridian/proto/gen/sync_pb";
@@ -110,6 +111,7 @@ function describedFiles(): ConstructorParameters<typeof ReflectionService>[0] {
   const files = [
     file_meridian_v1_policy,
     file_meridian_v1_snapshot,
+    file_meridian_v1_decision,
     file_meridian_v1_sync,
     file_meridian_v1_admin,
   ];

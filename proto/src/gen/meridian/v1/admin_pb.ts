@@ -4,6 +4,8 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { AskedProxy, DecisionRecord } from "./decision_pb.ts";
+import { file_meridian_v1_decision } from "./decision_pb.ts";
 import type { Version } from "./snapshot_pb.ts";
 import { file_meridian_v1_snapshot } from "./snapshot_pb.ts";
 import type { Node, Problem } from "./sync_pb.ts";
@@ -14,7 +16,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file meridian/v1/admin.proto.
  */
 export const file_meridian_v1_admin: GenFile = /*@__PURE__*/
-  fileDesc("ChdtZXJpZGlhbi92MS9hZG1pbi5wcm90bxILbWVyaWRpYW4udjEiIwoPVmFsaWRhdGVSZXF1ZXN0EhAKCGRvY3VtZW50GAEgASgMImAKEFZhbGlkYXRlUmVzcG9uc2USJgoIcHJvYmxlbXMYASADKAsyFC5tZXJpZGlhbi52MS5Qcm9ibGVtEiQKB2NoYW5nZXMYAiADKAsyEy5tZXJpZGlhbi52MS5DaGFuZ2UilQEKBkNoYW5nZRImCgRraW5kGAEgASgOMhgubWVyaWRpYW4udjEuQ2hhbmdlLktpbmQSEAoIcmVzb3VyY2UYAiABKAkSDgoGZGV0YWlsGAMgASgJIkEKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEgkKBWFkZGVkEAESCwoHcmVtb3ZlZBACEgsKB2NoYW5nZWQQAyJYCgxBcHBseVJlcXVlc3QSEAoIZG9jdW1lbnQYASABKAwSJgoIZXhwZWN0ZWQYAiABKAsyFC5tZXJpZGlhbi52MS5WZXJzaW9uEg4KBnJlYXNvbhgDIAEoCSKXAQoNQXBwbHlSZXNwb25zZRIlCgd2ZXJzaW9uGAEgASgLMhQubWVyaWRpYW4udjEuVmVyc2lvbhImCghwcm9ibGVtcxgCIAMoCzIULm1lcmlkaWFuLnYxLlByb2JsZW0SJAoHY2hhbmdlcxgDIAMoCzITLm1lcmlkaWFuLnYxLkNoYW5nZRIRCgl1bmNoYW5nZWQYBCABKAgiMwoKR2V0UmVxdWVzdBIlCgd2ZXJzaW9uGAEgASgLMhQubWVyaWRpYW4udjEuVmVyc2lvbiJ6CgtHZXRSZXNwb25zZRIlCgd2ZXJzaW9uGAEgASgLMhQubWVyaWRpYW4udjEuVmVyc2lvbhIQCghkb2N1bWVudBgCIAEoDBIOCgZhdXRob3IYAyABKAkSDgoGcmVhc29uGAQgASgJEhIKCmFwcGxpZWRfbXMYBSABKAQiIwoNU3RhdHVzUmVxdWVzdBISCgpsb2NhbF9vbmx5GAEgASgIIvQBCg5TdGF0dXNSZXNwb25zZRIkCgZwb2xpY3kYASABKAsyFC5tZXJpZGlhbi52MS5WZXJzaW9uEjcKDmNvbnRyb2xfcGxhbmVzGAIgAygLMh8ubWVyaWRpYW4udjEuQ29udHJvbFBsYW5lU3RhdHVzEioKB3JlZ2lvbnMYAyADKAsyGS5tZXJpZGlhbi52MS5SZWdpb25TdGF0dXMSKQoHcHJveGllcxgEIAMoCzIYLm1lcmlkaWFuLnYxLlByb3h5U3RhdHVzEiwKCGJhY2tlbmRzGAUgAygLMhoubWVyaWRpYW4udjEuQmFja2VuZFN0YXR1cyKFAQoSQ29udHJvbFBsYW5lU3RhdHVzEgoKAmlkGAEgASgJEg4KBnJlZ2lvbhgCIAEoCRINCgVidWlsZBgDIAEoCRINCgVzdGF0ZRgEIAEoCRIPCgdwcm94aWVzGAUgASgNEiQKBnBvbGljeRgGIAEoCzIULm1lcmlkaWFuLnYxLlZlcnNpb24imwEKDFJlZ2lvblN0YXR1cxIMCgRuYW1lGAEgASgJEg0KBXN0YXRlGAIgASgJEg8KB3Byb3hpZXMYAyABKA0SEAoIYmFja2VuZHMYBCABKA0SEQoJYXZhaWxhYmxlGAUgASgNEg4KBmFnZV9tcxgGIAEoDRIYChBkcmFpbmVkX3VudGlsX21zGAcgASgEEg4KBnJlYXNvbhgIIAEoCSLbAQoLUHJveHlTdGF0dXMSCgoCaWQYASABKAkSDgoGcmVnaW9uGAIgASgJEg0KBWJ1aWxkGAMgASgJEiUKB2FwcGxpZWQYBCABKAsyFC5tZXJpZGlhbi52MS5WZXJzaW9uEhQKDHN0YXRlX2FnZV9tcxgFIAEoDRIPCgdzZWVuX21zGAYgASgNEiUKB3JlZnVzZWQYByADKAsyFC5tZXJpZGlhbi52MS5Qcm9ibGVtEhUKDWxpdmVfcmVxdWVzdHMYCCABKA0SFQoNY29udHJvbF9wbGFuZRgJIAEoCSKwAQoNQmFja2VuZFN0YXR1cxIMCgRuYW1lGAEgASgJEg4KBnJlZ2lvbhgCIAEoCRINCgVzdGF0ZRgDIAEoCRIOCgZtb2RlbHMYBCADKAkSEQoJaW5fZmxpZ2h0GAUgASgNEhIKCmVqZWN0ZWRfYnkYBiABKA0SEQoJc3VjY2VlZGVkGAcgASgEEg4KBmZhaWxlZBgIIAEoBBIYChBkcmFpbmVkX3VudGlsX21zGAkgASgEIm8KDERyYWluUmVxdWVzdBIQCgZyZWdpb24YASABKAlIABIRCgdiYWNrZW5kGAIgASgJSAASEwoLZm9yX3NlY29uZHMYAyABKA0SDgoGcmVhc29uGAQgASgJEg0KBWZvcmNlGAUgASgIQgYKBHdoYXQiSQoNRHJhaW5SZXNwb25zZRIQCgh1bnRpbF9tcxgBIAEoBBImCghwcm9ibGVtcxgCIAMoCzIULm1lcmlkaWFuLnYxLlByb2JsZW0iPQoOVW5kcmFpblJlcXVlc3QSEAoGcmVnaW9uGAEgASgJSAASEQoHYmFja2VuZBgCIAEoCUgAQgYKBHdoYXQiIAoPVW5kcmFpblJlc3BvbnNlEg0KBWVuZGVkGAEgASgIIhMKEUdldFZlcnNpb25SZXF1ZXN0IjUKEkdldFZlcnNpb25SZXNwb25zZRIfCgRub2RlGAEgASgLMhEubWVyaWRpYW4udjEuTm9kZTLpAwoMQWRtaW5TZXJ2aWNlEkcKCFZhbGlkYXRlEhwubWVyaWRpYW4udjEuVmFsaWRhdGVSZXF1ZXN0Gh0ubWVyaWRpYW4udjEuVmFsaWRhdGVSZXNwb25zZRI+CgVBcHBseRIZLm1lcmlkaWFuLnYxLkFwcGx5UmVxdWVzdBoaLm1lcmlkaWFuLnYxLkFwcGx5UmVzcG9uc2USOAoDR2V0EhcubWVyaWRpYW4udjEuR2V0UmVxdWVzdBoYLm1lcmlkaWFuLnYxLkdldFJlc3BvbnNlEkEKBlN0YXR1cxIaLm1lcmlkaWFuLnYxLlN0YXR1c1JlcXVlc3QaGy5tZXJpZGlhbi52MS5TdGF0dXNSZXNwb25zZRI+CgVEcmFpbhIZLm1lcmlkaWFuLnYxLkRyYWluUmVxdWVzdBoaLm1lcmlkaWFuLnYxLkRyYWluUmVzcG9uc2USRAoHVW5kcmFpbhIbLm1lcmlkaWFuLnYxLlVuZHJhaW5SZXF1ZXN0GhwubWVyaWRpYW4udjEuVW5kcmFpblJlc3BvbnNlEk0KCkdldFZlcnNpb24SHi5tZXJpZGlhbi52MS5HZXRWZXJzaW9uUmVxdWVzdBofLm1lcmlkaWFuLnYxLkdldFZlcnNpb25SZXNwb25zZWIGcHJvdG8z", [file_meridian_v1_snapshot, file_meridian_v1_sync]);
+  fileDesc("ChdtZXJpZGlhbi92MS9hZG1pbi5wcm90bxILbWVyaWRpYW4udjEiIwoPVmFsaWRhdGVSZXF1ZXN0EhAKCGRvY3VtZW50GAEgASgMImAKEFZhbGlkYXRlUmVzcG9uc2USJgoIcHJvYmxlbXMYASADKAsyFC5tZXJpZGlhbi52MS5Qcm9ibGVtEiQKB2NoYW5nZXMYAiADKAsyEy5tZXJpZGlhbi52MS5DaGFuZ2UilQEKBkNoYW5nZRImCgRraW5kGAEgASgOMhgubWVyaWRpYW4udjEuQ2hhbmdlLktpbmQSEAoIcmVzb3VyY2UYAiABKAkSDgoGZGV0YWlsGAMgASgJIkEKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEgkKBWFkZGVkEAESCwoHcmVtb3ZlZBACEgsKB2NoYW5nZWQQAyJYCgxBcHBseVJlcXVlc3QSEAoIZG9jdW1lbnQYASABKAwSJgoIZXhwZWN0ZWQYAiABKAsyFC5tZXJpZGlhbi52MS5WZXJzaW9uEg4KBnJlYXNvbhgDIAEoCSKXAQoNQXBwbHlSZXNwb25zZRIlCgd2ZXJzaW9uGAEgASgLMhQubWVyaWRpYW4udjEuVmVyc2lvbhImCghwcm9ibGVtcxgCIAMoCzIULm1lcmlkaWFuLnYxLlByb2JsZW0SJAoHY2hhbmdlcxgDIAMoCzITLm1lcmlkaWFuLnYxLkNoYW5nZRIRCgl1bmNoYW5nZWQYBCABKAgiMwoKR2V0UmVxdWVzdBIlCgd2ZXJzaW9uGAEgASgLMhQubWVyaWRpYW4udjEuVmVyc2lvbiJ6CgtHZXRSZXNwb25zZRIlCgd2ZXJzaW9uGAEgASgLMhQubWVyaWRpYW4udjEuVmVyc2lvbhIQCghkb2N1bWVudBgCIAEoDBIOCgZhdXRob3IYAyABKAkSDgoGcmVhc29uGAQgASgJEhIKCmFwcGxpZWRfbXMYBSABKAQiIwoNU3RhdHVzUmVxdWVzdBISCgpsb2NhbF9vbmx5GAEgASgIIvQBCg5TdGF0dXNSZXNwb25zZRIkCgZwb2xpY3kYASABKAsyFC5tZXJpZGlhbi52MS5WZXJzaW9uEjcKDmNvbnRyb2xfcGxhbmVzGAIgAygLMh8ubWVyaWRpYW4udjEuQ29udHJvbFBsYW5lU3RhdHVzEioKB3JlZ2lvbnMYAyADKAsyGS5tZXJpZGlhbi52MS5SZWdpb25TdGF0dXMSKQoHcHJveGllcxgEIAMoCzIYLm1lcmlkaWFuLnYxLlByb3h5U3RhdHVzEiwKCGJhY2tlbmRzGAUgAygLMhoubWVyaWRpYW4udjEuQmFja2VuZFN0YXR1cyKFAQoSQ29udHJvbFBsYW5lU3RhdHVzEgoKAmlkGAEgASgJEg4KBnJlZ2lvbhgCIAEoCRINCgVidWlsZBgDIAEoCRINCgVzdGF0ZRgEIAEoCRIPCgdwcm94aWVzGAUgASgNEiQKBnBvbGljeRgGIAEoCzIULm1lcmlkaWFuLnYxLlZlcnNpb24imwEKDFJlZ2lvblN0YXR1cxIMCgRuYW1lGAEgASgJEg0KBXN0YXRlGAIgASgJEg8KB3Byb3hpZXMYAyABKA0SEAoIYmFja2VuZHMYBCABKA0SEQoJYXZhaWxhYmxlGAUgASgNEg4KBmFnZV9tcxgGIAEoDRIYChBkcmFpbmVkX3VudGlsX21zGAcgASgEEg4KBnJlYXNvbhgIIAEoCSLbAQoLUHJveHlTdGF0dXMSCgoCaWQYASABKAkSDgoGcmVnaW9uGAIgASgJEg0KBWJ1aWxkGAMgASgJEiUKB2FwcGxpZWQYBCABKAsyFC5tZXJpZGlhbi52MS5WZXJzaW9uEhQKDHN0YXRlX2FnZV9tcxgFIAEoDRIPCgdzZWVuX21zGAYgASgNEiUKB3JlZnVzZWQYByADKAsyFC5tZXJpZGlhbi52MS5Qcm9ibGVtEhUKDWxpdmVfcmVxdWVzdHMYCCABKA0SFQoNY29udHJvbF9wbGFuZRgJIAEoCSKwAQoNQmFja2VuZFN0YXR1cxIMCgRuYW1lGAEgASgJEg4KBnJlZ2lvbhgCIAEoCRINCgVzdGF0ZRgDIAEoCRIOCgZtb2RlbHMYBCADKAkSEQoJaW5fZmxpZ2h0GAUgASgNEhIKCmVqZWN0ZWRfYnkYBiABKA0SEQoJc3VjY2VlZGVkGAcgASgEEg4KBmZhaWxlZBgIIAEoBBIYChBkcmFpbmVkX3VudGlsX21zGAkgASgEIm8KDERyYWluUmVxdWVzdBIQCgZyZWdpb24YASABKAlIABIRCgdiYWNrZW5kGAIgASgJSAASEwoLZm9yX3NlY29uZHMYAyABKA0SDgoGcmVhc29uGAQgASgJEg0KBWZvcmNlGAUgASgIQgYKBHdoYXQiSQoNRHJhaW5SZXNwb25zZRIQCgh1bnRpbF9tcxgBIAEoBBImCghwcm9ibGVtcxgCIAMoCzIULm1lcmlkaWFuLnYxLlByb2JsZW0iPQoOVW5kcmFpblJlcXVlc3QSEAoGcmVnaW9uGAEgASgJSAASEQoHYmFja2VuZBgCIAEoCUgAQgYKBHdoYXQiIAoPVW5kcmFpblJlc3BvbnNlEg0KBWVuZGVkGAEgASgIIjAKDkV4cGxhaW5SZXF1ZXN0EgoKAmlkGAEgASgJEhIKCmxvY2FsX29ubHkYAiABKAgiiwEKD0V4cGxhaW5SZXNwb25zZRIsCgdyZWNvcmRzGAEgAygLMhsubWVyaWRpYW4udjEuRGVjaXNpb25SZWNvcmQSKAoHcHJveGllcxgCIAMoCzIXLm1lcmlkaWFuLnYxLkFza2VkUHJveHkSIAoYdW5yZWFjaGVkX2NvbnRyb2xfcGxhbmVzGAMgAygJIhMKEUdldFZlcnNpb25SZXF1ZXN0IjUKEkdldFZlcnNpb25SZXNwb25zZRIfCgRub2RlGAEgASgLMhEubWVyaWRpYW4udjEuTm9kZTKvBAoMQWRtaW5TZXJ2aWNlEkcKCFZhbGlkYXRlEhwubWVyaWRpYW4udjEuVmFsaWRhdGVSZXF1ZXN0Gh0ubWVyaWRpYW4udjEuVmFsaWRhdGVSZXNwb25zZRI+CgVBcHBseRIZLm1lcmlkaWFuLnYxLkFwcGx5UmVxdWVzdBoaLm1lcmlkaWFuLnYxLkFwcGx5UmVzcG9uc2USOAoDR2V0EhcubWVyaWRpYW4udjEuR2V0UmVxdWVzdBoYLm1lcmlkaWFuLnYxLkdldFJlc3BvbnNlEkEKBlN0YXR1cxIaLm1lcmlkaWFuLnYxLlN0YXR1c1JlcXVlc3QaGy5tZXJpZGlhbi52MS5TdGF0dXNSZXNwb25zZRI+CgVEcmFpbhIZLm1lcmlkaWFuLnYxLkRyYWluUmVxdWVzdBoaLm1lcmlkaWFuLnYxLkRyYWluUmVzcG9uc2USRAoHVW5kcmFpbhIbLm1lcmlkaWFuLnYxLlVuZHJhaW5SZXF1ZXN0GhwubWVyaWRpYW4udjEuVW5kcmFpblJlc3BvbnNlEkQKB0V4cGxhaW4SGy5tZXJpZGlhbi52MS5FeHBsYWluUmVxdWVzdBocLm1lcmlkaWFuLnYxLkV4cGxhaW5SZXNwb25zZRJNCgpHZXRWZXJzaW9uEh4ubWVyaWRpYW4udjEuR2V0VmVyc2lvblJlcXVlc3QaHy5tZXJpZGlhbi52MS5HZXRWZXJzaW9uUmVzcG9uc2ViBnByb3RvMw", [file_meridian_v1_decision, file_meridian_v1_snapshot, file_meridian_v1_sync]);
 
 /**
  * @generated from message meridian.v1.ValidateRequest
@@ -657,6 +659,63 @@ export const UndrainResponseSchema: GenMessage<UndrainResponse> = /*@__PURE__*/
   messageDesc(file_meridian_v1_admin, 16);
 
 /**
+ * @generated from message meridian.v1.ExplainRequest
+ */
+export type ExplainRequest = Message<"meridian.v1.ExplainRequest"> & {
+  /**
+   * The answer's header x-meridian-decision, or x-request-id; at most 128 characters.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Only proxies that follow the answering control plane; else its peers are asked too.
+   *
+   * @generated from field: bool local_only = 2;
+   */
+  localOnly: boolean;
+};
+
+/**
+ * Describes the message meridian.v1.ExplainRequest.
+ * Use `create(ExplainRequestSchema)` to create a new message.
+ */
+export const ExplainRequestSchema: GenMessage<ExplainRequest> = /*@__PURE__*/
+  messageDesc(file_meridian_v1_admin, 17);
+
+/**
+ * @generated from message meridian.v1.ExplainResponse
+ */
+export type ExplainResponse = Message<"meridian.v1.ExplainResponse"> & {
+  /**
+   * One for each proxy that the request passed, by time of arrival; empty: nobody who answered remembers it.
+   *
+   * @generated from field: repeated meridian.v1.DecisionRecord records = 1;
+   */
+  records: DecisionRecord[];
+
+  /**
+   * @generated from field: repeated meridian.v1.AskedProxy proxies = 2;
+   */
+  proxies: AskedProxy[];
+
+  /**
+   * Control planes that did not answer, so that their proxies were not asked.
+   *
+   * @generated from field: repeated string unreached_control_planes = 3;
+   */
+  unreachedControlPlanes: string[];
+};
+
+/**
+ * Describes the message meridian.v1.ExplainResponse.
+ * Use `create(ExplainResponseSchema)` to create a new message.
+ */
+export const ExplainResponseSchema: GenMessage<ExplainResponse> = /*@__PURE__*/
+  messageDesc(file_meridian_v1_admin, 18);
+
+/**
  * @generated from message meridian.v1.GetVersionRequest
  */
 export type GetVersionRequest = Message<"meridian.v1.GetVersionRequest"> & {
@@ -667,7 +726,7 @@ export type GetVersionRequest = Message<"meridian.v1.GetVersionRequest"> & {
  * Use `create(GetVersionRequestSchema)` to create a new message.
  */
 export const GetVersionRequestSchema: GenMessage<GetVersionRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_admin, 17);
+  messageDesc(file_meridian_v1_admin, 19);
 
 /**
  * @generated from message meridian.v1.GetVersionResponse
@@ -684,7 +743,7 @@ export type GetVersionResponse = Message<"meridian.v1.GetVersionResponse"> & {
  * Use `create(GetVersionResponseSchema)` to create a new message.
  */
 export const GetVersionResponseSchema: GenMessage<GetVersionResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_admin, 18);
+  messageDesc(file_meridian_v1_admin, 20);
 
 /**
  * What operators and platform teams call; the command meridian is made of it.
@@ -752,6 +811,16 @@ export const AdminService: GenService<{
     methodKind: "unary";
     input: typeof UndrainRequestSchema;
     output: typeof UndrainResponseSchema;
+  },
+  /**
+   * Why a request went where it went: asks the proxies, which remember for a while.
+   *
+   * @generated from rpc meridian.v1.AdminService.Explain
+   */
+  explain: {
+    methodKind: "unary";
+    input: typeof ExplainRequestSchema;
+    output: typeof ExplainResponseSchema;
   },
   /**
    * Which build answers.

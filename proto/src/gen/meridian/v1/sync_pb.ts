@@ -4,6 +4,8 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { DecisionRecord } from "./decision_pb.ts";
+import { file_meridian_v1_decision } from "./decision_pb.ts";
 import type { Resource, Version } from "./snapshot_pb.ts";
 import { file_meridian_v1_snapshot } from "./snapshot_pb.ts";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
@@ -12,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file meridian/v1/sync.proto.
  */
 export const file_meridian_v1_sync: GenFile = /*@__PURE__*/
-  fileDesc("ChZtZXJpZGlhbi92MS9zeW5jLnByb3RvEgttZXJpZGlhbi52MSJVCgdQcm9ibGVtEgwKBGNvZGUYASABKAkSDAoEcGF0aBgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEgwKBGhpbnQYBCABKAkSDwoHd2FybmluZxgFIAEoCCIxCgROb2RlEgoKAmlkGAEgASgJEg4KBnJlZ2lvbhgCIAEoCRINCgVidWlsZBgDIAEoCSKeAwoNUG9saWN5UmVxdWVzdBIxCgVoZWxsbxgBIAEoCzIgLm1lcmlkaWFuLnYxLlBvbGljeVJlcXVlc3QuSGVsbG9IABItCgNhY2sYAiABKAsyHi5tZXJpZGlhbi52MS5Qb2xpY3lSZXF1ZXN0LkFja0gAEi8KBG5hY2sYAyABKAsyHy5tZXJpZGlhbi52MS5Qb2xpY3lSZXF1ZXN0Lk5hY2tIABpfCgVIZWxsbxIfCgRub2RlGAEgASgLMhEubWVyaWRpYW4udjEuTm9kZRIiCgRoZWxkGAIgASgLMhQubWVyaWRpYW4udjEuVmVyc2lvbhIRCgloZWxkX2hhc2gYAyABKAkaOgoDQWNrEiUKB3ZlcnNpb24YASABKAsyFC5tZXJpZGlhbi52MS5WZXJzaW9uEgwKBGhhc2gYAiABKAkaVQoETmFjaxIlCgd2ZXJzaW9uGAEgASgLMhQubWVyaWRpYW4udjEuVmVyc2lvbhImCghwcm9ibGVtcxgCIAMoCzIULm1lcmlkaWFuLnYxLlByb2JsZW1CBgoEa2luZCKeAQoKUG9saWN5UHVzaBIlCgd2ZXJzaW9uGAEgASgLMhQubWVyaWRpYW4udjEuVmVyc2lvbhIRCglmcm9tX2hhc2gYAiABKAkSDAoEaGFzaBgDIAEoCRIOCgZyZWdpb24YBCABKAkSJgoHdXBzZXJ0cxgFIAMoCzIVLm1lcmlkaWFuLnYxLlJlc291cmNlEhAKCHJlbW92YWxzGAYgAygJIi8KDFN0YXRlUmVxdWVzdBIfCgRub2RlGAEgASgLMhEubWVyaWRpYW4udjEuTm9kZSK1AQoKU3RhdGVGcmFtZRIQCghzZXF1ZW5jZRgBIAEoBBIkCgZwb2xpY3kYAiABKAsyFC5tZXJpZGlhbi52MS5WZXJzaW9uEikKB3JlZ2lvbnMYAyADKAsyGC5tZXJpZGlhbi52MS5SZWdpb25TdGF0ZRIrCghiYWNrZW5kcxgEIAMoCzIZLm1lcmlkaWFuLnYxLkJhY2tlbmRTdGF0ZRIXCg9zdG9yZV9yZWFjaGFibGUYBSABKAgiewoLUmVnaW9uU3RhdGUSDAoEbmFtZRgBIAEoCRIQCghkcmFpbmluZxgCIAEoCBIOCgZhZ2VfbXMYAyABKA0SJQoFcG9vbHMYBCADKAsyFi5tZXJpZGlhbi52MS5Qb29sU3RhdGUSFQoNZHJhaW5fbGVmdF9tcxgFIAEoDSI/CglQb29sU3RhdGUSDQoFbW9kZWwYASABKAkSEAoIYmFja2VuZHMYAiABKA0SEQoJYXZhaWxhYmxlGAMgASgNImwKDEJhY2tlbmRTdGF0ZRIMCgRuYW1lGAEgASgJEiUKB3ZlcmRpY3QYAiABKA4yFC5tZXJpZGlhbi52MS5WZXJkaWN0EhAKCGRyYWluaW5nGAMgASgIEhUKDWRyYWluX2xlZnRfbXMYBCABKA0i5gEKC1JlcG9ydEZyYW1lEh8KBG5vZGUYASABKAsyES5tZXJpZGlhbi52MS5Ob2RlEhAKCHNlcXVlbmNlGAIgASgEEiUKB2FwcGxpZWQYAyABKAsyFC5tZXJpZGlhbi52MS5WZXJzaW9uEiwKCGJhY2tlbmRzGAQgAygLMhoubWVyaWRpYW4udjEuQmFja2VuZFJlcG9ydBIUCgxzdGF0ZV9hZ2VfbXMYBSABKA0SFQoNbGl2ZV9yZXF1ZXN0cxgGIAEoDRIQCghkcmFpbmluZxgHIAEoCBIQCghyZXF1ZXN0cxgIIAEoBCJ1Cg1CYWNrZW5kUmVwb3J0EgwKBG5hbWUYASABKAkSDwoHc3RhcnRlZBgCIAEoDRIRCglzdWNjZWVkZWQYAyABKA0SDgoGZmFpbGVkGAQgASgNEhEKCWluX2ZsaWdodBgFIAEoDRIPCgdlamVjdGVkGAYgASgIIh0KCVJlcG9ydEFjaxIQCghzZXF1ZW5jZRgBIAEoBCpMCgdWZXJkaWN0EhcKE1ZFUkRJQ1RfVU5TUEVDSUZJRUQQABILCgdoZWFsdGh5EAESDAoIZGVncmFkZWQQAhINCgl1bmhlYWx0aHkQAzLPAQoLU3luY1NlcnZpY2USQQoGUG9saWN5EhoubWVyaWRpYW4udjEuUG9saWN5UmVxdWVzdBoXLm1lcmlkaWFuLnYxLlBvbGljeVB1c2goATABEj0KBVN0YXRlEhkubWVyaWRpYW4udjEuU3RhdGVSZXF1ZXN0GhcubWVyaWRpYW4udjEuU3RhdGVGcmFtZTABEj4KBlJlcG9ydBIYLm1lcmlkaWFuLnYxLlJlcG9ydEZyYW1lGhYubWVyaWRpYW4udjEuUmVwb3J0QWNrKAEwAWIGcHJvdG8z", [file_meridian_v1_snapshot]);
+  fileDesc("ChZtZXJpZGlhbi92MS9zeW5jLnByb3RvEgttZXJpZGlhbi52MSJVCgdQcm9ibGVtEgwKBGNvZGUYASABKAkSDAoEcGF0aBgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEgwKBGhpbnQYBCABKAkSDwoHd2FybmluZxgFIAEoCCIxCgROb2RlEgoKAmlkGAEgASgJEg4KBnJlZ2lvbhgCIAEoCRINCgVidWlsZBgDIAEoCSKeAwoNUG9saWN5UmVxdWVzdBIxCgVoZWxsbxgBIAEoCzIgLm1lcmlkaWFuLnYxLlBvbGljeVJlcXVlc3QuSGVsbG9IABItCgNhY2sYAiABKAsyHi5tZXJpZGlhbi52MS5Qb2xpY3lSZXF1ZXN0LkFja0gAEi8KBG5hY2sYAyABKAsyHy5tZXJpZGlhbi52MS5Qb2xpY3lSZXF1ZXN0Lk5hY2tIABpfCgVIZWxsbxIfCgRub2RlGAEgASgLMhEubWVyaWRpYW4udjEuTm9kZRIiCgRoZWxkGAIgASgLMhQubWVyaWRpYW4udjEuVmVyc2lvbhIRCgloZWxkX2hhc2gYAyABKAkaOgoDQWNrEiUKB3ZlcnNpb24YASABKAsyFC5tZXJpZGlhbi52MS5WZXJzaW9uEgwKBGhhc2gYAiABKAkaVQoETmFjaxIlCgd2ZXJzaW9uGAEgASgLMhQubWVyaWRpYW4udjEuVmVyc2lvbhImCghwcm9ibGVtcxgCIAMoCzIULm1lcmlkaWFuLnYxLlByb2JsZW1CBgoEa2luZCKeAQoKUG9saWN5UHVzaBIlCgd2ZXJzaW9uGAEgASgLMhQubWVyaWRpYW4udjEuVmVyc2lvbhIRCglmcm9tX2hhc2gYAiABKAkSDAoEaGFzaBgDIAEoCRIOCgZyZWdpb24YBCABKAkSJgoHdXBzZXJ0cxgFIAMoCzIVLm1lcmlkaWFuLnYxLlJlc291cmNlEhAKCHJlbW92YWxzGAYgAygJIi8KDFN0YXRlUmVxdWVzdBIfCgRub2RlGAEgASgLMhEubWVyaWRpYW4udjEuTm9kZSK1AQoKU3RhdGVGcmFtZRIQCghzZXF1ZW5jZRgBIAEoBBIkCgZwb2xpY3kYAiABKAsyFC5tZXJpZGlhbi52MS5WZXJzaW9uEikKB3JlZ2lvbnMYAyADKAsyGC5tZXJpZGlhbi52MS5SZWdpb25TdGF0ZRIrCghiYWNrZW5kcxgEIAMoCzIZLm1lcmlkaWFuLnYxLkJhY2tlbmRTdGF0ZRIXCg9zdG9yZV9yZWFjaGFibGUYBSABKAgiewoLUmVnaW9uU3RhdGUSDAoEbmFtZRgBIAEoCRIQCghkcmFpbmluZxgCIAEoCBIOCgZhZ2VfbXMYAyABKA0SJQoFcG9vbHMYBCADKAsyFi5tZXJpZGlhbi52MS5Qb29sU3RhdGUSFQoNZHJhaW5fbGVmdF9tcxgFIAEoDSI/CglQb29sU3RhdGUSDQoFbW9kZWwYASABKAkSEAoIYmFja2VuZHMYAiABKA0SEQoJYXZhaWxhYmxlGAMgASgNImwKDEJhY2tlbmRTdGF0ZRIMCgRuYW1lGAEgASgJEiUKB3ZlcmRpY3QYAiABKA4yFC5tZXJpZGlhbi52MS5WZXJkaWN0EhAKCGRyYWluaW5nGAMgASgIEhUKDWRyYWluX2xlZnRfbXMYBCABKA0i5gEKC1JlcG9ydEZyYW1lEh8KBG5vZGUYASABKAsyES5tZXJpZGlhbi52MS5Ob2RlEhAKCHNlcXVlbmNlGAIgASgEEiUKB2FwcGxpZWQYAyABKAsyFC5tZXJpZGlhbi52MS5WZXJzaW9uEiwKCGJhY2tlbmRzGAQgAygLMhoubWVyaWRpYW4udjEuQmFja2VuZFJlcG9ydBIUCgxzdGF0ZV9hZ2VfbXMYBSABKA0SFQoNbGl2ZV9yZXF1ZXN0cxgGIAEoDRIQCghkcmFpbmluZxgHIAEoCBIQCghyZXF1ZXN0cxgIIAEoBCJ1Cg1CYWNrZW5kUmVwb3J0EgwKBG5hbWUYASABKAkSDwoHc3RhcnRlZBgCIAEoDRIRCglzdWNjZWVkZWQYAyABKA0SDgoGZmFpbGVkGAQgASgNEhEKCWluX2ZsaWdodBgFIAEoDRIPCgdlamVjdGVkGAYgASgIIh0KCVJlcG9ydEFjaxIQCghzZXF1ZW5jZRgBIAEoBCInCghRdWVzdGlvbhIKCgJpZBgBIAEoBBIPCgdleHBsYWluGAIgASgJIt8BCgZBbnN3ZXISIgoFaGVsbG8YASABKAsyES5tZXJpZGlhbi52MS5Ob2RlSAASNgoLZXhwbGFuYXRpb24YAiABKAsyHy5tZXJpZGlhbi52MS5BbnN3ZXIuRXhwbGFuYXRpb25IABIQCghxdWVzdGlvbhgDIAEoBBpfCgtFeHBsYW5hdGlvbhIsCgdyZWNvcmRzGAEgAygLMhsubWVyaWRpYW4udjEuRGVjaXNpb25SZWNvcmQSEQoJb2xkZXN0X21zGAIgASgEEg8KB2ZhaWx1cmUYAyABKAlCBgoEa2luZCpMCgdWZXJkaWN0EhcKE1ZFUkRJQ1RfVU5TUEVDSUZJRUQQABILCgdoZWFsdGh5EAESDAoIZGVncmFkZWQQAhINCgl1bmhlYWx0aHkQAzKMAgoLU3luY1NlcnZpY2USQQoGUG9saWN5EhoubWVyaWRpYW4udjEuUG9saWN5UmVxdWVzdBoXLm1lcmlkaWFuLnYxLlBvbGljeVB1c2goATABEj0KBVN0YXRlEhkubWVyaWRpYW4udjEuU3RhdGVSZXF1ZXN0GhcubWVyaWRpYW4udjEuU3RhdGVGcmFtZTABEj4KBlJlcG9ydBIYLm1lcmlkaWFuLnYxLlJlcG9ydEZyYW1lGhYubWVyaWRpYW4udjEuUmVwb3J0QWNrKAEwARI7CglRdWVzdGlvbnMSEy5tZXJpZGlhbi52MS5BbnN3ZXIaFS5tZXJpZGlhbi52MS5RdWVzdGlvbigBMAFiBnByb3RvMw", [file_meridian_v1_decision, file_meridian_v1_snapshot]);
 
 /**
  * A problem found in a document or a resource.
@@ -554,6 +556,105 @@ export const ReportAckSchema: GenMessage<ReportAck> = /*@__PURE__*/
   messageDesc(file_meridian_v1_sync, 11);
 
 /**
+ * What an operator wants to know of a proxy.
+ *
+ * @generated from message meridian.v1.Question
+ */
+export type Question = Message<"meridian.v1.Question"> & {
+  /**
+   * Pairs the answer with it; of one stream.
+   *
+   * @generated from field: uint64 id = 1;
+   */
+  id: bigint;
+
+  /**
+   * Id of a decision or of a request.
+   *
+   * @generated from field: string explain = 2;
+   */
+  explain: string;
+};
+
+/**
+ * Describes the message meridian.v1.Question.
+ * Use `create(QuestionSchema)` to create a new message.
+ */
+export const QuestionSchema: GenMessage<Question> = /*@__PURE__*/
+  messageDesc(file_meridian_v1_sync, 12);
+
+/**
+ * @generated from message meridian.v1.Answer
+ */
+export type Answer = Message<"meridian.v1.Answer"> & {
+  /**
+   * @generated from oneof meridian.v1.Answer.kind
+   */
+  kind: {
+    /**
+     * First message of a stream: who answers.
+     *
+     * @generated from field: meridian.v1.Node hello = 1;
+     */
+    value: Node;
+    case: "hello";
+  } | {
+    /**
+     * @generated from field: meridian.v1.Answer.Explanation explanation = 2;
+     */
+    value: Answer_Explanation;
+    case: "explanation";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * Id of the question; 0 in the hello.
+   *
+   * @generated from field: uint64 question = 3;
+   */
+  question: bigint;
+};
+
+/**
+ * Describes the message meridian.v1.Answer.
+ * Use `create(AnswerSchema)` to create a new message.
+ */
+export const AnswerSchema: GenMessage<Answer> = /*@__PURE__*/
+  messageDesc(file_meridian_v1_sync, 13);
+
+/**
+ * @generated from message meridian.v1.Answer.Explanation
+ */
+export type Answer_Explanation = Message<"meridian.v1.Answer.Explanation"> & {
+  /**
+   * Newest first; at most 16.
+   *
+   * @generated from field: repeated meridian.v1.DecisionRecord records = 1;
+   */
+  records: DecisionRecord[];
+
+  /**
+   * Arrival of the oldest request that is still known; 0: none.
+   *
+   * @generated from field: uint64 oldest_ms = 2;
+   */
+  oldestMs: bigint;
+
+  /**
+   * Why it was not looked for; empty: it was.
+   *
+   * @generated from field: string failure = 3;
+   */
+  failure: string;
+};
+
+/**
+ * Describes the message meridian.v1.Answer.Explanation.
+ * Use `create(Answer_ExplanationSchema)` to create a new message.
+ */
+export const Answer_ExplanationSchema: GenMessage<Answer_Explanation> = /*@__PURE__*/
+  messageDesc(file_meridian_v1_sync, 13, 0);
+
+/**
  * @generated from enum meridian.v1.Verdict
  */
 export const Verdict = {
@@ -627,6 +728,16 @@ export const SyncService: GenService<{
     methodKind: "bidi_streaming";
     input: typeof ReportFrameSchema;
     output: typeof ReportAckSchema;
+  },
+  /**
+   * Questions of operators to this proxy, which opens the stream and answers each; nothing is pushed on it otherwise.
+   *
+   * @generated from rpc meridian.v1.SyncService.Questions
+   */
+  questions: {
+    methodKind: "bidi_streaming";
+    input: typeof AnswerSchema;
+    output: typeof QuestionSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_meridian_v1_sync, 0);
