@@ -26,6 +26,7 @@ export {
 } from "./cluster/topology.ts";
 export { type Etcd, type EtcdMember, type EtcdOptions, startEtcd } from "./etcd/etcd.ts";
 export { freePorts } from "./etcd/free-ports.ts";
+export { type DebianProgram, ensureProgram, findProgram } from "./process/debian-program.ts";
 export {
   type Inspector,
   inspectorOption,

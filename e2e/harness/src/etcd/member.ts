@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
-import { findProgram } from "./program.ts";
+import { findProgram } from "../process/debian-program.ts";
 
 export type MemberProcess = {
   /** Starts it, or starts it again. Resolves when the process exists, not when it serves. */
