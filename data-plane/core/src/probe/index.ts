@@ -1,0 +1,22 @@
+// Active probes: who probes what, when, and whether the answer is right.
+
+export {
+  type CanaryAnswer,
+  type CanaryExpectation,
+  type CanaryFault,
+  type CanaryResult,
+  cosine,
+  isLooping,
+  isSameModel,
+  judgeCanary,
+  type TextExpectation,
+} from "./canary.ts";
+export {
+  type DueProbe,
+  type ProbeKind,
+  type ProbeNeed,
+  ProbePlan,
+  type ProbeTarget,
+  probeEveryMs,
+} from "./probe-plan.ts";
+export { isProber, probersPerBackend } from "./probers.ts";
