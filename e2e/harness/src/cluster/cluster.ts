@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Etcd, startEtcd } from "../etcd/etcd.ts";
 import { freePorts } from "../etcd/free-ports.ts";
-import type { Program } from "../process/program.ts";
+import type { Environment, Program } from "../process/program.ts";
 import { entries } from "../process/root.ts";
 import { type CommandResult, runCommand } from "../process/run-command.ts";
 import { type Relay, startRelay } from "../relay/relay.ts";
@@ -34,6 +34,8 @@ export type ClusterOptions = Partial<Shape> & {
   readonly speed?: number;
   /** The policy that is applied, made from the default one. */
   readonly policy?: (policy: PolicyDocument) => PolicyDocument;
+  /** Added to each proxy's environment. */
+  readonly proxyEnvironment?: Environment;
   /** Kept at the end when given; else a temporary folder. */
   readonly dataDir?: string;
   /** Where stores and proxies keep their state, if not in dataDir: a fresh store does not go with proxies' old files. */
@@ -96,9 +98,10 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
       etcd === undefined
         ? `embedded:${folder(stateDir, "control", plan.id)}`
         : `etcd:${etcd.endpoints(plan.region).join(",")}`,
-    ...(relay === undefined
-      ? {}
-      : { proxyEnvironment: (region) => ({ MERIDIAN_PEER_VIA: far.peers(region.name) }) }),
+    proxyEnvironment: (region) => ({
+      ...(relay === undefined ? {} : { MERIDIAN_PEER_VIA: far.peers(region.name) }),
+      ...options.proxyEnvironment,
+    }),
     ...(options.onUnexpectedExit === undefined
       ? {}
       : { onUnexpectedExit: options.onUnexpectedExit }),
