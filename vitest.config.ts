@@ -10,7 +10,7 @@ export default defineConfig({
           name: "unit",
           include: [
             "{proto,control-plane,data-plane,deploy}/**/src/**/*.test.ts",
-            "e2e/{harness,tidy,bench}/src/**/*.test.ts",
+            "e2e/{harness,tidy,bench,conformance}/src/**/*.test.ts",
           ],
           testTimeout: 20_000,
         },
@@ -18,7 +18,10 @@ export default defineConfig({
       {
         test: {
           name: "e2e",
-          include: ["e2e/tests/src/**/*.test.ts", "{control-plane,data-plane}/**/src/**/*.e2e.ts"],
+          include: [
+            "e2e/tests/src/**/*.test.ts",
+            "{control-plane,data-plane,e2e/conformance}/**/src/**/*.e2e.ts",
+          ],
           testTimeout: 120_000,
           hookTimeout: 120_000,
           maxWorkers: 2,

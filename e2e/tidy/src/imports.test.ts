@@ -25,6 +25,7 @@ const allowed: { readonly [F in Folder]: readonly string[] } = {
   "e2e/harness": ["@meridian/proto"],
   "e2e/tests": ["@meridian/harness"],
   "e2e/bench": ["@meridian/harness", "@meridian/proto", "@meridian/control-server/store"],
+  "e2e/conformance": ["@meridian/harness", "@meridian/bench/report", "@meridian/proto/base"],
   "e2e/tidy": [],
   "deploy/local": ["@meridian/harness", "@meridian/proto/base"],
 };

@@ -18,6 +18,7 @@ export const packages = {
   "e2e/harness": { name: "@meridian/harness", pure: false },
   "e2e/tests": { name: "@meridian/e2e-tests", pure: false },
   "e2e/bench": { name: "@meridian/bench", pure: false },
+  "e2e/conformance": { name: "@meridian/conformance", pure: false },
   "e2e/tidy": { name: "@meridian/tidy", pure: false },
   "deploy/local": { name: "@meridian/local", pure: false },
 } as const;

@@ -15,6 +15,7 @@ export type PolicyDocument = {
     readonly name: string;
     readonly aliases?: readonly string[];
     readonly contextTokens?: number;
+    readonly continueStreams?: boolean;
   }[];
   readonly routes?: readonly { readonly [field: string]: unknown }[];
   readonly tenants?: readonly {
@@ -31,6 +32,7 @@ export type PolicyBackend = {
   readonly protocol?: "openai" | "anthropic" | "ollama";
   readonly serves: readonly { readonly model: string; readonly as?: string }[];
   readonly weight?: number;
+  readonly assistantPrefix?: "none" | "append" | "continue-final-message";
 };
 
 /** The key that requests to a cluster carry. The policy holds its hash alone. */

@@ -33,7 +33,7 @@ const help = `Usage: node e2e/harness/src/model-simulator/main.ts --port PORT --
                         with "echo": true in the request these words are said again
 
 Switches: POST /faults {"kind":"status","status":503,"share":0.5,"count":10}; GET and DELETE /faults,
-DELETE /faults/ID, /faults?model=NAME, /faults?port=PORT; GET /requests, /requests?model=NAME&after=NUMBER;
+DELETE /faults/ID, /faults?model=NAME, /faults?port=PORT; GET /requests, /requests?model=NAME&port=PORT&after=NUMBER;
 DELETE /requests. Each fault takes "share", "count", "model", "port".
 Kinds: status with "status" and, if wished, "retryAfterSeconds" and "code"; slow with "factor"; trickle with
 "bytes" and "everyMs"; refuse, close-at-connect, black-hole (of a port); close-when-reused,

@@ -20,8 +20,14 @@ export type SeenRequest = {
   endedAtMs: number | undefined;
 };
 
-/** Which requests are asked for; undefined: all. */
-export type SeenFilter = { readonly model: string | undefined; readonly after: number };
+/** Which requests are asked for; undefined and the empty list: all. */
+export type SeenFilter = {
+  readonly model: string | undefined;
+  readonly ports: readonly number[];
+  readonly after: number;
+};
+
+const everything: SeenFilter = { model: undefined, ports: [], after: 0 };
 
 /** Beyond this the oldest is forgotten. */
 export const seenMax = 2_000;
@@ -56,12 +62,15 @@ export class RequestLog {
     return entry;
   }
 
-  view(filter: SeenFilter = { model: undefined, after: 0 }): {
+  view(filter: SeenFilter = everything): {
     readonly total: number;
     readonly requests: readonly SeenRequest[];
   } {
+    const { model, ports, after } = filter;
     const fits = (each: SeenRequest) =>
-      each.number > filter.after && (filter.model ?? each.model) === each.model;
+      each.number > after &&
+      (model ?? each.model) === each.model &&
+      (ports.length === 0 || ports.includes(each.port));
     return { total: this.#total, requests: this.#seen.filter(fits) };
   }
 

@@ -297,7 +297,7 @@ test("a connection is closed as it is used again, and the log tells cut from sen
   await ask();
   await expect(ask()).rejects.toThrow();
   agent.destroy();
-  const endings = log.view({ model: "m", after: 0 }).requests.map((each) => each.ending);
+  const endings = log.view({ model: "m", ports: [], after: 0 }).requests.map((each) => each.ending);
   expect(endings).toEqual(["sent", "cut"]);
 });
 

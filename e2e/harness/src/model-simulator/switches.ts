@@ -1,5 +1,5 @@
 // The switches for tests: GET/POST/DELETE /faults (DELETE of one: /faults/ID; of some: ?model=NAME, ?port=PORT) and
-// GET/DELETE /requests (GET of some: ?model=NAME&after=NUMBER).
+// GET/DELETE /requests (GET of some: ?model=NAME&port=PORT&after=NUMBER).
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type FaultRule, type FaultSet, isPortFault, parseFaultRule, rulesMax } from "./faults.ts";
@@ -33,7 +33,8 @@ export function answerSwitch(to: Switch): boolean {
 function answerRequests({ request, response, log }: Switch, query: URLSearchParams): void {
   if (request.method === "DELETE") log.clear();
   const model = query.get("model") ?? undefined;
-  sendJson(response, 200, log.view({ model, after: Number(query.get("after") ?? 0) }));
+  const ports = query.getAll("port").map(Number);
+  sendJson(response, 200, log.view({ model, ports, after: Number(query.get("after") ?? 0) }));
 }
 
 function answerFaults(to: Switch, path: string, query: URLSearchParams): void {

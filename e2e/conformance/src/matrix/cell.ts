@@ -1,0 +1,43 @@
+// One cell of the fault matrix: what happens, when, to what kind of request, with whom to fall back on.
+
+/** Where in an answer something happens. `token-N`: after N tokens; `last`: after all of them, before the end. */
+export type Moment =
+  | "before-headers"
+  | "after-headers"
+  | "token-0"
+  | "token-1"
+  | "token-20"
+  | "last"
+  /** The answer as a whole. */
+  | "whole";
+
+/** A rule of the model simulator's /faults. */
+export type FaultRule = { readonly kind: string; readonly [field: string]: unknown };
+
+/** What the thing that happens is to a router, in the words of the rules (docs/errors.md). */
+export type Nature =
+  /** Nothing is wrong, however odd it looks: the client gets the answer. */
+  | { readonly kind: "legal" }
+  /** The request itself is at fault: nobody else is asked. */
+  | { readonly kind: "request-fault"; readonly status: number }
+  /** The model server fails, and is seen to at once. */
+  | { readonly kind: "fails"; readonly failure: string; readonly status?: number }
+  /** The model server goes silent: it is left when this limit is over. */
+  | { readonly kind: "stalls"; readonly limit: "headers" | "first-token" | "between-tokens" };
+
+export type Mode = "stream" | "whole";
+
+/** Healthy model servers beside the one that fails. */
+export type Alternatives = 0 | 1 | 2;
+
+export type Cell = {
+  readonly name: string;
+  readonly fault: string;
+  readonly moment: Moment;
+  readonly mode: Mode;
+  readonly alternatives: Alternatives;
+  readonly rule: FaultRule;
+  readonly nature: Nature;
+  /** The rule is one of a port: it meets whoever is asked there, so the cell asks until it was met. */
+  readonly onPort: boolean;
+};
