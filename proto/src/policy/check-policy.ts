@@ -3,9 +3,11 @@
 import type { Problem } from "../base/index.ts";
 import type { Policy } from "../gen/meridian/v1/policy_pb.ts";
 import { checkBackends } from "./check-backends.ts";
+import { checkHealth } from "./check-health.ts";
 import { checkInForce } from "./check-in-force.ts";
 import { checkModels } from "./check-models.ts";
 import { checkNames } from "./check-names.ts";
+import { checkProbes } from "./check-probes.ts";
 import { checkReach } from "./check-reach.ts";
 import { checkRegions } from "./check-regions.ts";
 import { checkRoutes } from "./check-routes.ts";
@@ -23,6 +25,8 @@ export function checkPolicy(policy: Policy): readonly Problem[] {
   checkNames(index);
   checkRegions(index);
   checkBackends(index);
+  checkProbes(index);
+  checkHealth(index);
   checkModels(index);
   checkRoutes(index);
   checkTenants(index);

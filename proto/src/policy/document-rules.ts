@@ -11,7 +11,6 @@ const required: { readonly [message: string]: readonly string[] } = {
   Location: ["lat", "lon"],
   Backend: ["name", "region", "url", "serves"],
   Serves: ["model"],
-  Canary: ["prompt", "expect"],
   Model: ["name"],
   Route: ["name"],
   Target: ["model"],
@@ -33,6 +32,7 @@ const listLimitDefault = 500;
 const textLimits: { readonly [field: string]: number } = {
   "Canary.prompt": 16_384,
   "Canary.expect": 16_384,
+  "Canary.input": 16_384,
 };
 const textLimitDefault = 1_024;
 

@@ -36,13 +36,14 @@ export function sampleDocument() {
         weight: 2.5,
         assistantPrefix: "continue-final-message",
         capacity: { concurrency: 64, requestsPerMinute: 3_000, tokensPerMinute: 900_000 },
-        probe: { canary: { prompt: "2+2=\nAnswer:", expect: "4" }, latencyMs: 500 },
+        probe: sampleProbe(),
       },
       {
         name: "eu-a",
         region: "eu-west",
         url: "https://10.0.0.7:8000/",
         serves: [{ model: "llama-70b" }, { model: "llama-8b" }],
+        probe: { canary: { prompt: "The sky is", expect: "blue" } },
       },
       {
         name: "eu-spare",
@@ -50,6 +51,7 @@ export function sampleDocument() {
         url: "http://[2001:db8::7]:8000",
         serves: [{ model: "llama-8b" }],
         weight: 0,
+        probe: { canary: { input: "The sky is blue." } },
       },
     ],
     models: [
@@ -95,6 +97,20 @@ export function sampleDocument() {
       },
       { name: "bolt", keys: [{ sha256: "c".repeat(64) }] },
     ],
+    health: { falseAlarmsPerMonth: 0.5 },
+  };
+}
+
+function sampleProbe() {
+  return {
+    canary: {
+      prompt: "2+2=\nAnswer:",
+      pattern: "\\b4\\b",
+      maxTokens: 4,
+      model: "llama-70b",
+    },
+    latencyMs: 500,
+    path: "/healthz",
   };
 }
 

@@ -21,7 +21,14 @@ import type {
   RouteView,
   TenantView,
 } from "./view.ts";
-import { viewBackend, viewModel, viewRegion, viewRoute, viewTenant } from "./view-resource.ts";
+import {
+  viewBackend,
+  viewHealth,
+  viewModel,
+  viewRegion,
+  viewRoute,
+  viewTenant,
+} from "./view-resource.ts";
 
 type Lists = {
   readonly regions: RegionEntry[];
@@ -41,7 +48,10 @@ export function readSnapshot(snapshot: Snapshot): Result<RegionView, readonly Pr
   const { version, region, hash } = snapshot;
   if (version === undefined) problems.push(problem("version_missing", "version", "it has none"));
   if (problems.length > 0 || version === undefined) return err(problems);
-  return ok({ version, hash, region, ...lists });
+  const own = lists.regions.find((each) => each.name === region);
+  // A control plane of an older build says nothing of it: the own region's backends are counted then.
+  const health = own?.health ?? viewHealth(undefined, Math.max(1, lists.backends.length));
+  return ok({ version, hash, region, ...lists, health });
 }
 
 /** Appends what the resource says to its list, or tells why it can't be read. */
@@ -63,8 +73,11 @@ const upgrade = "control plane and proxy may be builds too far apart; upgrade th
 const readers: {
   readonly [K in ResourceKind]: (body: Uint8Array, lists: Lists) => Result<string, string>;
 } = {
-  region: (body, lists) =>
-    append(decode(RegionResourceSchema, body)?.region, viewRegion, lists.regions),
+  region: (body, lists) => {
+    const found = decode(RegionResourceSchema, body);
+    const more = { health: found?.health, fleetBackends: found?.fleetBackends ?? 0 };
+    return append(found?.region, (region) => viewRegion(region, more), lists.regions);
+  },
   backend: (body, lists) =>
     append(decode(BackendResourceSchema, body)?.backend, viewBackend, lists.backends),
   model: (body, lists) => {

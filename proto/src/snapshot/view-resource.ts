@@ -3,6 +3,7 @@
 import { err, ok, parseAddress, type Result } from "../base/index.ts";
 import type {
   Backend,
+  Health,
   Hedge,
   Model,
   Objective,
@@ -11,11 +12,15 @@ import type {
   Tenant,
   Timeouts,
 } from "../gen/meridian/v1/policy_pb.ts";
+import type { RegionResource } from "../gen/meridian/v1/snapshot_pb.ts";
 import { assistantPrefixes, balances, findWord, protocols, rungs } from "../policy/words.ts";
 import type {
   BackendView,
+  CanaryView,
+  HealthView,
   HedgeView,
   ModelView,
+  ProbeView,
   RegionEntry,
   RouteView,
   TenantView,
@@ -45,7 +50,13 @@ export const routeDefaults: Pick<
 /** What a route that hedges takes where it does not say. */
 export const hedgeDefaults: HedgeView = { budgetPercent: 5, minMs: 50 };
 
-export function viewRegion(region: Region): Result<RegionEntry, string> {
+/** What a policy takes where it does not say how sure verdicts must be. */
+export const falseAlarmsPerMonthDefault = 1;
+
+export function viewRegion(
+  region: Region,
+  more: Pick<RegionResource, "health" | "fleetBackends">,
+): Result<RegionEntry, string> {
   const { name, location, endpoint } = region;
   const peers = [];
   for (const each of region.peers) {
@@ -59,7 +70,16 @@ export function viewRegion(region: Region): Result<RegionEntry, string> {
       location === undefined ? undefined : { lat: location.lat ?? 0, lon: location.lon ?? 0 },
     endpoint,
     peers,
+    health: more.fleetBackends === 0 ? undefined : viewHealth(more.health, more.fleetBackends),
   });
+}
+
+export function viewHealth(health: Health | undefined, fleetBackends: number): HealthView {
+  const falseAlarms = health?.falseAlarmsPerMonth ?? 0;
+  return {
+    falseAlarmsPerMonth: falseAlarms > 0 ? falseAlarms : falseAlarmsPerMonthDefault,
+    fleetBackends,
+  };
 }
 
 export function viewBackend(backend: Backend): Result<BackendView, string> {
@@ -82,7 +102,35 @@ export function viewBackend(backend: Backend): Result<BackendView, string> {
     requestsPerMinute: unlessZero(backend.capacity?.requestsPerMinute),
     tokensPerMinute: unlessZero(backend.capacity?.tokensPerMinute),
     assistantPrefix,
+    probe: viewProbe(backend),
   });
+}
+
+const canaryTokensDefault = 8;
+
+function viewProbe({ probe, serves }: Backend): ProbeView {
+  const path = probe === undefined || probe.path === "" ? "/health" : probe.path;
+  const canary = probe?.canary;
+  const served = serves.find((each) => each.model === canary?.model) ?? serves[0];
+  if (canary === undefined || served === undefined) return { path, canary: undefined };
+  const { prompt, input, expect, pattern } = canary;
+  return {
+    path,
+    canary: {
+      as: served.as === "" ? served.model : served.as,
+      ask:
+        input === ""
+          ? { kind: "chat", prompt, maxTokens: unlessZero(canary.maxTokens) ?? canaryTokensDefault }
+          : { kind: "embedding", input },
+      expect: viewExpectation(expect, pattern),
+      latencyMs: unlessZero(probe?.latencyMs),
+    },
+  };
+}
+
+function viewExpectation(expect: string, pattern: string): CanaryView["expect"] {
+  if (pattern !== "") return { kind: "pattern", pattern };
+  return expect === "" ? undefined : { kind: "contains", text: expect };
 }
 
 export function viewModel(model: Model, regions: readonly string[]): Result<ModelView, string> {

@@ -24,6 +24,15 @@ export type RegionView = {
   readonly routes: readonly RouteView[];
   /** Sorted by name. Empty: every request is accepted as tenant "anonymous". */
   readonly tenants: readonly TenantView[];
+  readonly health: HealthView;
+};
+
+/** What the thresholds of the health tests are derived from. */
+export type HealthView = {
+  /** Of the whole fleet, in 30 days. */
+  readonly falseAlarmsPerMonth: number;
+  /** Backends of all regions. */
+  readonly fleetBackends: number;
 };
 
 export type RegionEntry = {
@@ -34,6 +43,8 @@ export type RegionEntry = {
   readonly endpoint: string;
   /** Where other regions' proxies reach this region's. */
   readonly peers: readonly Address[];
+  /** Set on the own region's entry alone. */
+  readonly health: HealthView | undefined;
 };
 
 export type BackendView = {
@@ -52,6 +63,30 @@ export type BackendView = {
   readonly tokensPerMinute: number | undefined;
   /** What it does with a chat whose last message is the assistant's. */
   readonly assistantPrefix: AssistantPrefix;
+  readonly probe: ProbeView;
+};
+
+export type ProbeView = {
+  /** Asked each second; any status below 500 says that it lives. */
+  readonly path: string;
+  /** undefined: its answers are not checked. */
+  readonly canary: CanaryView | undefined;
+};
+
+/** A question with a known answer. */
+export type CanaryView = {
+  /** The backend's own name of the model that is asked. */
+  readonly as: string;
+  readonly ask:
+    | { readonly kind: "chat"; readonly prompt: string; readonly maxTokens: number }
+    | { readonly kind: "embedding"; readonly input: string };
+  /** Of the answer to a chat; undefined for an embedding. */
+  readonly expect:
+    | { readonly kind: "contains"; readonly text: string }
+    | { readonly kind: "pattern"; readonly pattern: string }
+    | undefined;
+  /** A canary that takes longer counts as slow; undefined: not judged. */
+  readonly latencyMs: number | undefined;
 };
 
 export type ServedModel = {

@@ -1,7 +1,7 @@
 // One policy to one snapshot per region. The same policy gives the same bytes, so that hashes tell what changed.
 
 import { create, toBinary } from "@bufbuild/protobuf";
-import type { Policy } from "@meridian/proto/gen/policy_pb";
+import type { Policy, Region } from "@meridian/proto/gen/policy_pb";
 import {
   BackendResourceSchema,
   ModelResourceSchema,
@@ -25,7 +25,11 @@ export function compile(policy: Policy, version: Version): ReadonlyMap<string, S
   return new Map(
     policy.regions.map(({ name }) => [
       name,
-      makeSnapshot(version, name, [...shared, ...(backends.get(name) ?? [])]),
+      makeSnapshot(version, name, [
+        ...shared,
+        ...policy.regions.map((region) => regionResource(region, region.name === name, policy)),
+        ...(backends.get(name) ?? []),
+      ]),
     ]),
   );
 }
@@ -34,12 +38,6 @@ export function compile(policy: Policy, version: Version): ReadonlyMap<string, S
 function sharedResources(policy: Policy): readonly Resource[] {
   const regions = regionsByModel(policy);
   return [
-    ...policy.regions.map((region) =>
-      makeResource(
-        resourceName("region", region.name),
-        toBinary(RegionResourceSchema, create(RegionResourceSchema, { region })),
-      ),
-    ),
     ...policy.models.map((model) =>
       makeResource(
         resourceName("model", model.name),
@@ -62,6 +60,15 @@ function sharedResources(policy: Policy): readonly Resource[] {
       ),
     ),
   ];
+}
+
+/** A region's own proxies are told, with it, how sure their verdicts must be. */
+function regionResource(region: Region, isOwn: boolean, { health, backends }: Policy): Resource {
+  const own = isOwn ? { ...(health && { health }), fleetBackends: backends.length } : {};
+  return makeResource(
+    resourceName("region", region.name),
+    toBinary(RegionResourceSchema, create(RegionResourceSchema, { region, ...own })),
+  );
 }
 
 function backendsByRegion(policy: Policy): ReadonlyMap<string, readonly Resource[]> {

@@ -23,9 +23,9 @@ test("a policy and itself have no difference", () => {
 
 test("without a former policy everything is added", () => {
   const changes = diffPolicies(undefined, samplePolicy());
-  expect(changes.map((each) => each.kind)).toEqual(new Array(11).fill("added"));
+  expect(changes.map((each) => each.kind)).toEqual(new Array(12).fill("added"));
   expect(changes.map((each) => each.resource)).toContain("backend/eu-spare");
-  expect(changes.at(-1)?.detail).toBe("keys sha256 cccccccccccc…");
+  expect(changes.at(-2)?.detail).toBe("keys sha256 cccccccccccc…");
 });
 
 test.each<[string, (document: Document) => object, readonly string[]]>([
@@ -45,6 +45,11 @@ test.each<[string, (document: Document) => object, readonly string[]]>([
         "timeouts.firstTokenMsPer1kInput 250 → not set; timeouts.betweenTokensMs 15000 → not set; " +
         "timeouts.totalMs 600000 → not set; timeouts.headersMs 10000 → not set; timeouts.slowMs 2500 → not set; retry.attempts 3 → 2; retry.budgetPercent 10 → not set",
     ],
+  ],
+  [
+    "how sure verdicts must be",
+    (was) => ({ ...was, health: { falseAlarmsPerMonth: 2 } }),
+    ["changed health/default: falseAlarmsPerMonth 0.5 → 2"],
   ],
   [
     "entries of a list, by what they are known by",
@@ -79,7 +84,7 @@ test.each<[string, (document: Document) => object, readonly string[]]>([
     }),
     [
       "added backend/eu-b: region eu-west; url http://b; serves llama-8b",
-      "removed backend/eu-spare: region eu-west; url http://[2001:db8::7]:8000; serves llama-8b; weight 0",
+      "removed backend/eu-spare: region eu-west; url http://[2001:db8::7]:8000; serves llama-8b; weight 0; probe {canary {input The sky is blue.}}",
     ],
   ],
   [

@@ -4,6 +4,8 @@
 import { type JsonObject, type JsonValue, toJson } from "@bufbuild/protobuf";
 import {
   BackendSchema,
+  type Health,
+  HealthSchema,
   ModelSchema,
   type Policy,
   RegionSchema,
@@ -37,14 +39,21 @@ type Resources = ReadonlyMap<string, JsonObject>;
 function sectionsOf(
   policy: Policy,
 ): readonly { readonly kind: string; readonly resources: Resources }[] {
-  const { regions, backends, models, routes, tenants } = policy;
+  const { regions, backends, models, routes, tenants, health } = policy;
+  const settings = health === undefined ? [] : [{ name: "default", ...healthFields(health) }];
   return [
     { kind: "region", resources: byName(regions.map((each) => toJson(RegionSchema, each))) },
     { kind: "backend", resources: byName(backends.map((each) => toJson(BackendSchema, each))) },
     { kind: "model", resources: byName(models.map((each) => toJson(ModelSchema, each))) },
     { kind: "route", resources: byName(routes.map((each) => toJson(RouteSchema, each))) },
     { kind: "tenant", resources: byName(tenants.map((each) => toJson(TenantSchema, each))) },
+    { kind: "health", resources: byName(settings) },
   ];
+}
+
+function healthFields(health: Health): JsonObject {
+  const json = toJson(HealthSchema, health);
+  return typeof json === "object" && json !== null && !Array.isArray(json) ? json : {};
 }
 
 function byName(list: readonly JsonValue[]): Resources {

@@ -16,7 +16,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file meridian/v1/admin.proto.
  */
 export const file_meridian_v1_admin: GenFile = /*@__PURE__*/
-  fileDesc("ChdtZXJpZGlhbi92MS9hZG1pbi5wcm90bxILbWVyaWRpYW4udjEiIwoPVmFsaWRhdGVSZXF1ZXN0EhAKCGRvY3VtZW50GAEgASgMImAKEFZhbGlkYXRlUmVzcG9uc2USJgoIcHJvYmxlbXMYASADKAsyFC5tZXJpZGlhbi52MS5Qcm9ibGVtEiQKB2NoYW5nZXMYAiADKAsyEy5tZXJpZGlhbi52MS5DaGFuZ2UilQEKBkNoYW5nZRImCgRraW5kGAEgASgOMhgubWVyaWRpYW4udjEuQ2hhbmdlLktpbmQSEAoIcmVzb3VyY2UYAiABKAkSDgoGZGV0YWlsGAMgASgJIkEKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEgkKBWFkZGVkEAESCwoHcmVtb3ZlZBACEgsKB2NoYW5nZWQQAyJYCgxBcHBseVJlcXVlc3QSEAoIZG9jdW1lbnQYASABKAwSJgoIZXhwZWN0ZWQYAiABKAsyFC5tZXJpZGlhbi52MS5WZXJzaW9uEg4KBnJlYXNvbhgDIAEoCSKXAQoNQXBwbHlSZXNwb25zZRIlCgd2ZXJzaW9uGAEgASgLMhQubWVyaWRpYW4udjEuVmVyc2lvbhImCghwcm9ibGVtcxgCIAMoCzIULm1lcmlkaWFuLnYxLlByb2JsZW0SJAoHY2hhbmdlcxgDIAMoCzITLm1lcmlkaWFuLnYxLkNoYW5nZRIRCgl1bmNoYW5nZWQYBCABKAgiMwoKR2V0UmVxdWVzdBIlCgd2ZXJzaW9uGAEgASgLMhQubWVyaWRpYW4udjEuVmVyc2lvbiJ6CgtHZXRSZXNwb25zZRIlCgd2ZXJzaW9uGAEgASgLMhQubWVyaWRpYW4udjEuVmVyc2lvbhIQCghkb2N1bWVudBgCIAEoDBIOCgZhdXRob3IYAyABKAkSDgoGcmVhc29uGAQgASgJEhIKCmFwcGxpZWRfbXMYBSABKAQiIwoNU3RhdHVzUmVxdWVzdBISCgpsb2NhbF9vbmx5GAEgASgIIvQBCg5TdGF0dXNSZXNwb25zZRIkCgZwb2xpY3kYASABKAsyFC5tZXJpZGlhbi52MS5WZXJzaW9uEjcKDmNvbnRyb2xfcGxhbmVzGAIgAygLMh8ubWVyaWRpYW4udjEuQ29udHJvbFBsYW5lU3RhdHVzEioKB3JlZ2lvbnMYAyADKAsyGS5tZXJpZGlhbi52MS5SZWdpb25TdGF0dXMSKQoHcHJveGllcxgEIAMoCzIYLm1lcmlkaWFuLnYxLlByb3h5U3RhdHVzEiwKCGJhY2tlbmRzGAUgAygLMhoubWVyaWRpYW4udjEuQmFja2VuZFN0YXR1cyKFAQoSQ29udHJvbFBsYW5lU3RhdHVzEgoKAmlkGAEgASgJEg4KBnJlZ2lvbhgCIAEoCRINCgVidWlsZBgDIAEoCRINCgVzdGF0ZRgEIAEoCRIPCgdwcm94aWVzGAUgASgNEiQKBnBvbGljeRgGIAEoCzIULm1lcmlkaWFuLnYxLlZlcnNpb24imwEKDFJlZ2lvblN0YXR1cxIMCgRuYW1lGAEgASgJEg0KBXN0YXRlGAIgASgJEg8KB3Byb3hpZXMYAyABKA0SEAoIYmFja2VuZHMYBCABKA0SEQoJYXZhaWxhYmxlGAUgASgNEg4KBmFnZV9tcxgGIAEoDRIYChBkcmFpbmVkX3VudGlsX21zGAcgASgEEg4KBnJlYXNvbhgIIAEoCSLbAQoLUHJveHlTdGF0dXMSCgoCaWQYASABKAkSDgoGcmVnaW9uGAIgASgJEg0KBWJ1aWxkGAMgASgJEiUKB2FwcGxpZWQYBCABKAsyFC5tZXJpZGlhbi52MS5WZXJzaW9uEhQKDHN0YXRlX2FnZV9tcxgFIAEoDRIPCgdzZWVuX21zGAYgASgNEiUKB3JlZnVzZWQYByADKAsyFC5tZXJpZGlhbi52MS5Qcm9ibGVtEhUKDWxpdmVfcmVxdWVzdHMYCCABKA0SFQoNY29udHJvbF9wbGFuZRgJIAEoCSKwAQoNQmFja2VuZFN0YXR1cxIMCgRuYW1lGAEgASgJEg4KBnJlZ2lvbhgCIAEoCRINCgVzdGF0ZRgDIAEoCRIOCgZtb2RlbHMYBCADKAkSEQoJaW5fZmxpZ2h0GAUgASgNEhIKCmVqZWN0ZWRfYnkYBiABKA0SEQoJc3VjY2VlZGVkGAcgASgEEg4KBmZhaWxlZBgIIAEoBBIYChBkcmFpbmVkX3VudGlsX21zGAkgASgEIm8KDERyYWluUmVxdWVzdBIQCgZyZWdpb24YASABKAlIABIRCgdiYWNrZW5kGAIgASgJSAASEwoLZm9yX3NlY29uZHMYAyABKA0SDgoGcmVhc29uGAQgASgJEg0KBWZvcmNlGAUgASgIQgYKBHdoYXQiSQoNRHJhaW5SZXNwb25zZRIQCgh1bnRpbF9tcxgBIAEoBBImCghwcm9ibGVtcxgCIAMoCzIULm1lcmlkaWFuLnYxLlByb2JsZW0iPQoOVW5kcmFpblJlcXVlc3QSEAoGcmVnaW9uGAEgASgJSAASEQoHYmFja2VuZBgCIAEoCUgAQgYKBHdoYXQiIAoPVW5kcmFpblJlc3BvbnNlEg0KBWVuZGVkGAEgASgIIjAKDkV4cGxhaW5SZXF1ZXN0EgoKAmlkGAEgASgJEhIKCmxvY2FsX29ubHkYAiABKAgiiwEKD0V4cGxhaW5SZXNwb25zZRIsCgdyZWNvcmRzGAEgAygLMhsubWVyaWRpYW4udjEuRGVjaXNpb25SZWNvcmQSKAoHcHJveGllcxgCIAMoCzIXLm1lcmlkaWFuLnYxLkFza2VkUHJveHkSIAoYdW5yZWFjaGVkX2NvbnRyb2xfcGxhbmVzGAMgAygJIhMKEUdldFZlcnNpb25SZXF1ZXN0IjUKEkdldFZlcnNpb25SZXNwb25zZRIfCgRub2RlGAEgASgLMhEubWVyaWRpYW4udjEuTm9kZTKvBAoMQWRtaW5TZXJ2aWNlEkcKCFZhbGlkYXRlEhwubWVyaWRpYW4udjEuVmFsaWRhdGVSZXF1ZXN0Gh0ubWVyaWRpYW4udjEuVmFsaWRhdGVSZXNwb25zZRI+CgVBcHBseRIZLm1lcmlkaWFuLnYxLkFwcGx5UmVxdWVzdBoaLm1lcmlkaWFuLnYxLkFwcGx5UmVzcG9uc2USOAoDR2V0EhcubWVyaWRpYW4udjEuR2V0UmVxdWVzdBoYLm1lcmlkaWFuLnYxLkdldFJlc3BvbnNlEkEKBlN0YXR1cxIaLm1lcmlkaWFuLnYxLlN0YXR1c1JlcXVlc3QaGy5tZXJpZGlhbi52MS5TdGF0dXNSZXNwb25zZRI+CgVEcmFpbhIZLm1lcmlkaWFuLnYxLkRyYWluUmVxdWVzdBoaLm1lcmlkaWFuLnYxLkRyYWluUmVzcG9uc2USRAoHVW5kcmFpbhIbLm1lcmlkaWFuLnYxLlVuZHJhaW5SZXF1ZXN0GhwubWVyaWRpYW4udjEuVW5kcmFpblJlc3BvbnNlEkQKB0V4cGxhaW4SGy5tZXJpZGlhbi52MS5FeHBsYWluUmVxdWVzdBocLm1lcmlkaWFuLnYxLkV4cGxhaW5SZXNwb25zZRJNCgpHZXRWZXJzaW9uEh4ubWVyaWRpYW4udjEuR2V0VmVyc2lvblJlcXVlc3QaHy5tZXJpZGlhbi52MS5HZXRWZXJzaW9uUmVzcG9uc2ViBnByb3RvMw", [file_meridian_v1_decision, file_meridian_v1_snapshot, file_meridian_v1_sync]);
+  fileDesc("ChdtZXJpZGlhbi92MS9hZG1pbi5wcm90bxILbWVyaWRpYW4udjEiIwoPVmFsaWRhdGVSZXF1ZXN0EhAKCGRvY3VtZW50GAEgASgMImAKEFZhbGlkYXRlUmVzcG9uc2USJgoIcHJvYmxlbXMYASADKAsyFC5tZXJpZGlhbi52MS5Qcm9ibGVtEiQKB2NoYW5nZXMYAiADKAsyEy5tZXJpZGlhbi52MS5DaGFuZ2UilQEKBkNoYW5nZRImCgRraW5kGAEgASgOMhgubWVyaWRpYW4udjEuQ2hhbmdlLktpbmQSEAoIcmVzb3VyY2UYAiABKAkSDgoGZGV0YWlsGAMgASgJIkEKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEgkKBWFkZGVkEAESCwoHcmVtb3ZlZBACEgsKB2NoYW5nZWQQAyJYCgxBcHBseVJlcXVlc3QSEAoIZG9jdW1lbnQYASABKAwSJgoIZXhwZWN0ZWQYAiABKAsyFC5tZXJpZGlhbi52MS5WZXJzaW9uEg4KBnJlYXNvbhgDIAEoCSKXAQoNQXBwbHlSZXNwb25zZRIlCgd2ZXJzaW9uGAEgASgLMhQubWVyaWRpYW4udjEuVmVyc2lvbhImCghwcm9ibGVtcxgCIAMoCzIULm1lcmlkaWFuLnYxLlByb2JsZW0SJAoHY2hhbmdlcxgDIAMoCzITLm1lcmlkaWFuLnYxLkNoYW5nZRIRCgl1bmNoYW5nZWQYBCABKAgiMwoKR2V0UmVxdWVzdBIlCgd2ZXJzaW9uGAEgASgLMhQubWVyaWRpYW4udjEuVmVyc2lvbiJ6CgtHZXRSZXNwb25zZRIlCgd2ZXJzaW9uGAEgASgLMhQubWVyaWRpYW4udjEuVmVyc2lvbhIQCghkb2N1bWVudBgCIAEoDBIOCgZhdXRob3IYAyABKAkSDgoGcmVhc29uGAQgASgJEhIKCmFwcGxpZWRfbXMYBSABKAQiIwoNU3RhdHVzUmVxdWVzdBISCgpsb2NhbF9vbmx5GAEgASgIIqMCCg5TdGF0dXNSZXNwb25zZRIkCgZwb2xpY3kYASABKAsyFC5tZXJpZGlhbi52MS5WZXJzaW9uEjcKDmNvbnRyb2xfcGxhbmVzGAIgAygLMh8ubWVyaWRpYW4udjEuQ29udHJvbFBsYW5lU3RhdHVzEioKB3JlZ2lvbnMYAyADKAsyGS5tZXJpZGlhbi52MS5SZWdpb25TdGF0dXMSKQoHcHJveGllcxgEIAMoCzIYLm1lcmlkaWFuLnYxLlByb3h5U3RhdHVzEiwKCGJhY2tlbmRzGAUgAygLMhoubWVyaWRpYW4udjEuQmFja2VuZFN0YXR1cxItCgxoZWFsdGhfdGVzdHMYBiADKAsyFy5tZXJpZGlhbi52MS5IZWFsdGhUZXN0IrcBCgpIZWFsdGhUZXN0Eg4KBnNpZ25hbBgBIAEoCRIKCgJwMBgCIAEoARIKCgJwMRgDIAEoARIRCgl0aHJlc2hvbGQYBCABKAESHQoVZXZlbnRzX3RvX2ZhbHNlX2FsYXJtGAUgASgBEhgKEGV2ZW50c190b19kZXRlY3QYBiABKAESHAoUZXZlbnRzX3RvX2RldGVjdF9hbGwYByABKAESFwoPZXZlbnRzX3Byb21pc2VkGAggASgBIoUBChJDb250cm9sUGxhbmVTdGF0dXMSCgoCaWQYASABKAkSDgoGcmVnaW9uGAIgASgJEg0KBWJ1aWxkGAMgASgJEg0KBXN0YXRlGAQgASgJEg8KB3Byb3hpZXMYBSABKA0SJAoGcG9saWN5GAYgASgLMhQubWVyaWRpYW4udjEuVmVyc2lvbiKbAQoMUmVnaW9uU3RhdHVzEgwKBG5hbWUYASABKAkSDQoFc3RhdGUYAiABKAkSDwoHcHJveGllcxgDIAEoDRIQCghiYWNrZW5kcxgEIAEoDRIRCglhdmFpbGFibGUYBSABKA0SDgoGYWdlX21zGAYgASgNEhgKEGRyYWluZWRfdW50aWxfbXMYByABKAQSDgoGcmVhc29uGAggASgJItsBCgtQcm94eVN0YXR1cxIKCgJpZBgBIAEoCRIOCgZyZWdpb24YAiABKAkSDQoFYnVpbGQYAyABKAkSJQoHYXBwbGllZBgEIAEoCzIULm1lcmlkaWFuLnYxLlZlcnNpb24SFAoMc3RhdGVfYWdlX21zGAUgASgNEg8KB3NlZW5fbXMYBiABKA0SJQoHcmVmdXNlZBgHIAMoCzIULm1lcmlkaWFuLnYxLlByb2JsZW0SFQoNbGl2ZV9yZXF1ZXN0cxgIIAEoDRIVCg1jb250cm9sX3BsYW5lGAkgASgJIocCCg1CYWNrZW5kU3RhdHVzEgwKBG5hbWUYASABKAkSDgoGcmVnaW9uGAIgASgJEg0KBXN0YXRlGAMgASgJEg4KBm1vZGVscxgEIAMoCRIRCglpbl9mbGlnaHQYBSABKA0SEgoKZWplY3RlZF9ieRgGIAEoDRIRCglzdWNjZWVkZWQYByABKAQSDgoGZmFpbGVkGAggASgEEhgKEGRyYWluZWRfdW50aWxfbXMYCSABKAQSDwoHdmVyZGljdBgKIAEoCRIWCg52ZXJkaWN0X3JlYXNvbhgLIAEoCRINCgVzaGFyZRgMIAEoDRIdChVjYW5hcnlfdG9rZW5zX3Blcl9kYXkYDSABKAQibwoMRHJhaW5SZXF1ZXN0EhAKBnJlZ2lvbhgBIAEoCUgAEhEKB2JhY2tlbmQYAiABKAlIABITCgtmb3Jfc2Vjb25kcxgDIAEoDRIOCgZyZWFzb24YBCABKAkSDQoFZm9yY2UYBSABKAhCBgoEd2hhdCJJCg1EcmFpblJlc3BvbnNlEhAKCHVudGlsX21zGAEgASgEEiYKCHByb2JsZW1zGAIgAygLMhQubWVyaWRpYW4udjEuUHJvYmxlbSI9Cg5VbmRyYWluUmVxdWVzdBIQCgZyZWdpb24YASABKAlIABIRCgdiYWNrZW5kGAIgASgJSABCBgoEd2hhdCIgCg9VbmRyYWluUmVzcG9uc2USDQoFZW5kZWQYASABKAgiMAoORXhwbGFpblJlcXVlc3QSCgoCaWQYASABKAkSEgoKbG9jYWxfb25seRgCIAEoCCKLAQoPRXhwbGFpblJlc3BvbnNlEiwKB3JlY29yZHMYASADKAsyGy5tZXJpZGlhbi52MS5EZWNpc2lvblJlY29yZBIoCgdwcm94aWVzGAIgAygLMhcubWVyaWRpYW4udjEuQXNrZWRQcm94eRIgChh1bnJlYWNoZWRfY29udHJvbF9wbGFuZXMYAyADKAkiOQoVRXhwbGFpbkJhY2tlbmRSZXF1ZXN0EgwKBG5hbWUYASABKAkSEgoKbG9jYWxfb25seRgCIAEoCCJsChZFeHBsYWluQmFja2VuZFJlc3BvbnNlEjAKBnJlcG9ydBgBIAEoCzIgLm1lcmlkaWFuLnYxLkJhY2tlbmRIZWFsdGhSZXBvcnQSIAoYdW5yZWFjaGVkX2NvbnRyb2xfcGxhbmVzGAIgAygJIr4CChNCYWNrZW5kSGVhbHRoUmVwb3J0EgwKBG5hbWUYASABKAkSDgoGcmVnaW9uGAIgASgJEhUKDWNvbnRyb2xfcGxhbmUYAyABKAkSDwoHdmVyZGljdBgEIAEoCRINCgVwaGFzZRgFIAEoCRIQCghzaW5jZV9tcxgGIAEoBBIQCgh1bnRpbF9tcxgHIAEoBBIOCgZyZWFzb24YCCABKAkSDQoFc2hhcmUYCSABKA0SEQoJZWplY3Rpb25zGAogASgNEiwKB3NpZ25hbHMYCyADKAsyGy5tZXJpZGlhbi52MS5TaWduYWxFdmlkZW5jZRIPCgdvdXRsb29rGAwgAygJEisKB2hpc3RvcnkYDSADKAsyGi5tZXJpZGlhbi52MS5WZXJkaWN0Q2hhbmdlEhAKCGhlYXJkX21zGA4gASgNIpYBCg5TaWduYWxFdmlkZW5jZRIOCgZzaWduYWwYASABKAkSCwoDc3VtGAIgASgBEhEKCXRocmVzaG9sZBgDIAEoARIJCgFuGAQgASgEEgsKA2JhZBgFIAEoBBILCgNsb3cYBiABKAESDAoEaGlnaBgHIAEoARIQCghzaW5jZV9tcxgIIAEoBBIPCgdhbGFybWVkGAkgASgIIj8KDVZlcmRpY3RDaGFuZ2USDQoFYXRfbXMYASABKAQSDwoHdmVyZGljdBgCIAEoCRIOCgZyZWFzb24YAyABKAkiEwoRR2V0VmVyc2lvblJlcXVlc3QiNQoSR2V0VmVyc2lvblJlc3BvbnNlEh8KBG5vZGUYASABKAsyES5tZXJpZGlhbi52MS5Ob2RlMooFCgxBZG1pblNlcnZpY2USRwoIVmFsaWRhdGUSHC5tZXJpZGlhbi52MS5WYWxpZGF0ZVJlcXVlc3QaHS5tZXJpZGlhbi52MS5WYWxpZGF0ZVJlc3BvbnNlEj4KBUFwcGx5EhkubWVyaWRpYW4udjEuQXBwbHlSZXF1ZXN0GhoubWVyaWRpYW4udjEuQXBwbHlSZXNwb25zZRI4CgNHZXQSFy5tZXJpZGlhbi52MS5HZXRSZXF1ZXN0GhgubWVyaWRpYW4udjEuR2V0UmVzcG9uc2USQQoGU3RhdHVzEhoubWVyaWRpYW4udjEuU3RhdHVzUmVxdWVzdBobLm1lcmlkaWFuLnYxLlN0YXR1c1Jlc3BvbnNlEj4KBURyYWluEhkubWVyaWRpYW4udjEuRHJhaW5SZXF1ZXN0GhoubWVyaWRpYW4udjEuRHJhaW5SZXNwb25zZRJECgdVbmRyYWluEhsubWVyaWRpYW4udjEuVW5kcmFpblJlcXVlc3QaHC5tZXJpZGlhbi52MS5VbmRyYWluUmVzcG9uc2USRAoHRXhwbGFpbhIbLm1lcmlkaWFuLnYxLkV4cGxhaW5SZXF1ZXN0GhwubWVyaWRpYW4udjEuRXhwbGFpblJlc3BvbnNlElkKDkV4cGxhaW5CYWNrZW5kEiIubWVyaWRpYW4udjEuRXhwbGFpbkJhY2tlbmRSZXF1ZXN0GiMubWVyaWRpYW4udjEuRXhwbGFpbkJhY2tlbmRSZXNwb25zZRJNCgpHZXRWZXJzaW9uEh4ubWVyaWRpYW4udjEuR2V0VmVyc2lvblJlcXVlc3QaHy5tZXJpZGlhbi52MS5HZXRWZXJzaW9uUmVzcG9uc2ViBnByb3RvMw", [file_meridian_v1_decision, file_meridian_v1_snapshot, file_meridian_v1_sync]);
 
 /**
  * @generated from message meridian.v1.ValidateRequest
@@ -305,6 +305,13 @@ export type StatusResponse = Message<"meridian.v1.StatusResponse"> & {
    * @generated from field: repeated meridian.v1.BackendStatus backends = 5;
    */
   backends: BackendStatus[];
+
+  /**
+   * The tests that verdicts rest on, as derived from the policy.
+   *
+   * @generated from field: repeated meridian.v1.HealthTest health_tests = 6;
+   */
+  healthTests: HealthTest[];
 };
 
 /**
@@ -313,6 +320,68 @@ export type StatusResponse = Message<"meridian.v1.StatusResponse"> & {
  */
 export const StatusResponseSchema: GenMessage<StatusResponse> = /*@__PURE__*/
   messageDesc(file_meridian_v1_admin, 8);
+
+/**
+ * One sequential test: what it tells apart, at which sum it alarms, and how sure that is.
+ *
+ * @generated from message meridian.v1.HealthTest
+ */
+export type HealthTest = Message<"meridian.v1.HealthTest"> & {
+  /**
+   * failure, slow, wrong (these degrade), outage, probe (these take out)
+   *
+   * @generated from field: string signal = 1;
+   */
+  signal: string;
+
+  /**
+   * @generated from field: double p0 = 2;
+   */
+  p0: number;
+
+  /**
+   * @generated from field: double p1 = 3;
+   */
+  p1: number;
+
+  /**
+   * @generated from field: double threshold = 4;
+   */
+  threshold: number;
+
+  /**
+   * Mean number of events to a false alarm at the usual base rate, exact.
+   *
+   * @generated from field: double events_to_false_alarm = 5;
+   */
+  eventsToFalseAlarm: number;
+
+  /**
+   * Mean number of events until it is noticed that p1 of them are bad, and that all are.
+   *
+   * @generated from field: double events_to_detect = 6;
+   */
+  eventsToDetect: number;
+
+  /**
+   * @generated from field: double events_to_detect_all = 7;
+   */
+  eventsToDetectAll: number;
+
+  /**
+   * What the policy's false alarms per month allow, in events of the whole fleet.
+   *
+   * @generated from field: double events_promised = 8;
+   */
+  eventsPromised: number;
+};
+
+/**
+ * Describes the message meridian.v1.HealthTest.
+ * Use `create(HealthTestSchema)` to create a new message.
+ */
+export const HealthTestSchema: GenMessage<HealthTest> = /*@__PURE__*/
+  messageDesc(file_meridian_v1_admin, 9);
 
 /**
  * @generated from message meridian.v1.ControlPlaneStatus
@@ -356,7 +425,7 @@ export type ControlPlaneStatus = Message<"meridian.v1.ControlPlaneStatus"> & {
  * Use `create(ControlPlaneStatusSchema)` to create a new message.
  */
 export const ControlPlaneStatusSchema: GenMessage<ControlPlaneStatus> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_admin, 9);
+  messageDesc(file_meridian_v1_admin, 10);
 
 /**
  * @generated from message meridian.v1.RegionStatus
@@ -412,7 +481,7 @@ export type RegionStatus = Message<"meridian.v1.RegionStatus"> & {
  * Use `create(RegionStatusSchema)` to create a new message.
  */
 export const RegionStatusSchema: GenMessage<RegionStatus> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_admin, 10);
+  messageDesc(file_meridian_v1_admin, 11);
 
 /**
  * @generated from message meridian.v1.ProxyStatus
@@ -473,7 +542,7 @@ export type ProxyStatus = Message<"meridian.v1.ProxyStatus"> & {
  * Use `create(ProxyStatusSchema)` to create a new message.
  */
 export const ProxyStatusSchema: GenMessage<ProxyStatus> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_admin, 11);
+  messageDesc(file_meridian_v1_admin, 12);
 
 /**
  * @generated from message meridian.v1.BackendStatus
@@ -527,6 +596,32 @@ export type BackendStatus = Message<"meridian.v1.BackendStatus"> & {
    * @generated from field: uint64 drained_until_ms = 9;
    */
   drainedUntilMs: bigint;
+
+  /**
+   * healthy, degraded, unhealthy; empty: its region's control plane has no verdict.
+   *
+   * @generated from field: string verdict = 10;
+   */
+  verdict: string;
+
+  /**
+   * @generated from field: string verdict_reason = 11;
+   */
+  verdictReason: string;
+
+  /**
+   * Share of its weight in thousandths.
+   *
+   * @generated from field: uint32 share = 12;
+   */
+  share: number;
+
+  /**
+   * What its canaries cost in a day at most, of all proxies.
+   *
+   * @generated from field: uint64 canary_tokens_per_day = 13;
+   */
+  canaryTokensPerDay: bigint;
 };
 
 /**
@@ -534,7 +629,7 @@ export type BackendStatus = Message<"meridian.v1.BackendStatus"> & {
  * Use `create(BackendStatusSchema)` to create a new message.
  */
 export const BackendStatusSchema: GenMessage<BackendStatus> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_admin, 12);
+  messageDesc(file_meridian_v1_admin, 13);
 
 /**
  * @generated from message meridian.v1.DrainRequest
@@ -582,7 +677,7 @@ export type DrainRequest = Message<"meridian.v1.DrainRequest"> & {
  * Use `create(DrainRequestSchema)` to create a new message.
  */
 export const DrainRequestSchema: GenMessage<DrainRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_admin, 13);
+  messageDesc(file_meridian_v1_admin, 14);
 
 /**
  * @generated from message meridian.v1.DrainResponse
@@ -608,7 +703,7 @@ export type DrainResponse = Message<"meridian.v1.DrainResponse"> & {
  * Use `create(DrainResponseSchema)` to create a new message.
  */
 export const DrainResponseSchema: GenMessage<DrainResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_admin, 14);
+  messageDesc(file_meridian_v1_admin, 15);
 
 /**
  * @generated from message meridian.v1.UndrainRequest
@@ -637,7 +732,7 @@ export type UndrainRequest = Message<"meridian.v1.UndrainRequest"> & {
  * Use `create(UndrainRequestSchema)` to create a new message.
  */
 export const UndrainRequestSchema: GenMessage<UndrainRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_admin, 15);
+  messageDesc(file_meridian_v1_admin, 16);
 
 /**
  * @generated from message meridian.v1.UndrainResponse
@@ -656,7 +751,7 @@ export type UndrainResponse = Message<"meridian.v1.UndrainResponse"> & {
  * Use `create(UndrainResponseSchema)` to create a new message.
  */
 export const UndrainResponseSchema: GenMessage<UndrainResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_admin, 16);
+  messageDesc(file_meridian_v1_admin, 17);
 
 /**
  * @generated from message meridian.v1.ExplainRequest
@@ -682,7 +777,7 @@ export type ExplainRequest = Message<"meridian.v1.ExplainRequest"> & {
  * Use `create(ExplainRequestSchema)` to create a new message.
  */
 export const ExplainRequestSchema: GenMessage<ExplainRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_admin, 17);
+  messageDesc(file_meridian_v1_admin, 18);
 
 /**
  * @generated from message meridian.v1.ExplainResponse
@@ -713,7 +808,247 @@ export type ExplainResponse = Message<"meridian.v1.ExplainResponse"> & {
  * Use `create(ExplainResponseSchema)` to create a new message.
  */
 export const ExplainResponseSchema: GenMessage<ExplainResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_admin, 18);
+  messageDesc(file_meridian_v1_admin, 19);
+
+/**
+ * @generated from message meridian.v1.ExplainBackendRequest
+ */
+export type ExplainBackendRequest = Message<"meridian.v1.ExplainBackendRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Only what the answering control plane judges itself; else the one of the backend's region is asked.
+   *
+   * @generated from field: bool local_only = 2;
+   */
+  localOnly: boolean;
+};
+
+/**
+ * Describes the message meridian.v1.ExplainBackendRequest.
+ * Use `create(ExplainBackendRequestSchema)` to create a new message.
+ */
+export const ExplainBackendRequestSchema: GenMessage<ExplainBackendRequest> = /*@__PURE__*/
+  messageDesc(file_meridian_v1_admin, 20);
+
+/**
+ * @generated from message meridian.v1.ExplainBackendResponse
+ */
+export type ExplainBackendResponse = Message<"meridian.v1.ExplainBackendResponse"> & {
+  /**
+   * Not set: no control plane that answered judges it.
+   *
+   * @generated from field: meridian.v1.BackendHealthReport report = 1;
+   */
+  report?: BackendHealthReport | undefined;
+
+  /**
+   * @generated from field: repeated string unreached_control_planes = 2;
+   */
+  unreachedControlPlanes: string[];
+};
+
+/**
+ * Describes the message meridian.v1.ExplainBackendResponse.
+ * Use `create(ExplainBackendResponseSchema)` to create a new message.
+ */
+export const ExplainBackendResponseSchema: GenMessage<ExplainBackendResponse> = /*@__PURE__*/
+  messageDesc(file_meridian_v1_admin, 21);
+
+/**
+ * What a control plane knows of the health of one backend of its region.
+ *
+ * @generated from message meridian.v1.BackendHealthReport
+ */
+export type BackendHealthReport = Message<"meridian.v1.BackendHealthReport"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: string region = 2;
+   */
+  region: string;
+
+  /**
+   * Who judges.
+   *
+   * @generated from field: string control_plane = 3;
+   */
+  controlPlane: string;
+
+  /**
+   * healthy, degraded, unhealthy
+   *
+   * @generated from field: string verdict = 4;
+   */
+  verdict: string;
+
+  /**
+   * in, out, proving, returning
+   *
+   * @generated from field: string phase = 5;
+   */
+  phase: string;
+
+  /**
+   * Start of the phase, and for out its end; milliseconds since 1970 UTC, 0: none.
+   *
+   * @generated from field: uint64 since_ms = 6;
+   */
+  sinceMs: bigint;
+
+  /**
+   * @generated from field: uint64 until_ms = 7;
+   */
+  untilMs: bigint;
+
+  /**
+   * @generated from field: string reason = 8;
+   */
+  reason: string;
+
+  /**
+   * Share of its weight in thousandths.
+   *
+   * @generated from field: uint32 share = 9;
+   */
+  share: number;
+
+  /**
+   * Ejections that are remembered.
+   *
+   * @generated from field: uint32 ejections = 10;
+   */
+  ejections: number;
+
+  /**
+   * @generated from field: repeated meridian.v1.SignalEvidence signals = 11;
+   */
+  signals: SignalEvidence[];
+
+  /**
+   * In words: what would make the verdict worse, and what better.
+   *
+   * @generated from field: repeated string outlook = 12;
+   */
+  outlook: string[];
+
+  /**
+   * Newest first, at most 50.
+   *
+   * @generated from field: repeated meridian.v1.VerdictChange history = 13;
+   */
+  history: VerdictChange[];
+
+  /**
+   * Milliseconds since a proxy last reported on it; 4294967295: never.
+   *
+   * @generated from field: uint32 heard_ms = 14;
+   */
+  heardMs: number;
+};
+
+/**
+ * Describes the message meridian.v1.BackendHealthReport.
+ * Use `create(BackendHealthReportSchema)` to create a new message.
+ */
+export const BackendHealthReportSchema: GenMessage<BackendHealthReport> = /*@__PURE__*/
+  messageDesc(file_meridian_v1_admin, 22);
+
+/**
+ * What one signal says since its sum last was 0.
+ *
+ * @generated from message meridian.v1.SignalEvidence
+ */
+export type SignalEvidence = Message<"meridian.v1.SignalEvidence"> & {
+  /**
+   * @generated from field: string signal = 1;
+   */
+  signal: string;
+
+  /**
+   * @generated from field: double sum = 2;
+   */
+  sum: number;
+
+  /**
+   * @generated from field: double threshold = 3;
+   */
+  threshold: number;
+
+  /**
+   * @generated from field: uint64 n = 4;
+   */
+  n: bigint;
+
+  /**
+   * @generated from field: uint64 bad = 5;
+   */
+  bad: bigint;
+
+  /**
+   * 95 % interval of the rate of bad ones.
+   *
+   * @generated from field: double low = 6;
+   */
+  low: number;
+
+  /**
+   * @generated from field: double high = 7;
+   */
+  high: number;
+
+  /**
+   * @generated from field: uint64 since_ms = 8;
+   */
+  sinceMs: bigint;
+
+  /**
+   * It makes the verdict what it is.
+   *
+   * @generated from field: bool alarmed = 9;
+   */
+  alarmed: boolean;
+};
+
+/**
+ * Describes the message meridian.v1.SignalEvidence.
+ * Use `create(SignalEvidenceSchema)` to create a new message.
+ */
+export const SignalEvidenceSchema: GenMessage<SignalEvidence> = /*@__PURE__*/
+  messageDesc(file_meridian_v1_admin, 23);
+
+/**
+ * @generated from message meridian.v1.VerdictChange
+ */
+export type VerdictChange = Message<"meridian.v1.VerdictChange"> & {
+  /**
+   * @generated from field: uint64 at_ms = 1;
+   */
+  atMs: bigint;
+
+  /**
+   * @generated from field: string verdict = 2;
+   */
+  verdict: string;
+
+  /**
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message meridian.v1.VerdictChange.
+ * Use `create(VerdictChangeSchema)` to create a new message.
+ */
+export const VerdictChangeSchema: GenMessage<VerdictChange> = /*@__PURE__*/
+  messageDesc(file_meridian_v1_admin, 24);
 
 /**
  * @generated from message meridian.v1.GetVersionRequest
@@ -726,7 +1061,7 @@ export type GetVersionRequest = Message<"meridian.v1.GetVersionRequest"> & {
  * Use `create(GetVersionRequestSchema)` to create a new message.
  */
 export const GetVersionRequestSchema: GenMessage<GetVersionRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_admin, 19);
+  messageDesc(file_meridian_v1_admin, 25);
 
 /**
  * @generated from message meridian.v1.GetVersionResponse
@@ -743,7 +1078,7 @@ export type GetVersionResponse = Message<"meridian.v1.GetVersionResponse"> & {
  * Use `create(GetVersionResponseSchema)` to create a new message.
  */
 export const GetVersionResponseSchema: GenMessage<GetVersionResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_admin, 20);
+  messageDesc(file_meridian_v1_admin, 26);
 
 /**
  * What operators and platform teams call; the command meridian is made of it.
@@ -821,6 +1156,16 @@ export const AdminService: GenService<{
     methodKind: "unary";
     input: typeof ExplainRequestSchema;
     output: typeof ExplainResponseSchema;
+  },
+  /**
+   * The verdict on a backend, the evidence for it, and what it would take to change it.
+   *
+   * @generated from rpc meridian.v1.AdminService.ExplainBackend
+   */
+  explainBackend: {
+    methodKind: "unary";
+    input: typeof ExplainBackendRequestSchema;
+    output: typeof ExplainBackendResponseSchema;
   },
   /**
    * Which build answers.

@@ -10,7 +10,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file meridian/v1/policy.proto.
  */
 export const file_meridian_v1_policy: GenFile = /*@__PURE__*/
-  fileDesc("ChhtZXJpZGlhbi92MS9wb2xpY3kucHJvdG8SC21lcmlkaWFuLnYxIsQBCgZQb2xpY3kSJAoHcmVnaW9ucxgBIAMoCzITLm1lcmlkaWFuLnYxLlJlZ2lvbhImCghiYWNrZW5kcxgCIAMoCzIULm1lcmlkaWFuLnYxLkJhY2tlbmQSIgoGbW9kZWxzGAMgAygLMhIubWVyaWRpYW4udjEuTW9kZWwSIgoGcm91dGVzGAQgAygLMhIubWVyaWRpYW4udjEuUm91dGUSJAoHdGVuYW50cxgFIAMoCzITLm1lcmlkaWFuLnYxLlRlbmFudCJgCgZSZWdpb24SDAoEbmFtZRgBIAEoCRInCghsb2NhdGlvbhgCIAEoCzIVLm1lcmlkaWFuLnYxLkxvY2F0aW9uEhAKCGVuZHBvaW50GAMgASgJEg0KBXBlZXJzGAQgAygJIj4KCExvY2F0aW9uEhAKA2xhdBgBIAEoAUgAiAEBEhAKA2xvbhgCIAEoAUgBiAEBQgYKBF9sYXRCBgoEX2xvbiKIAgoHQmFja2VuZBIMCgRuYW1lGAEgASgJEg4KBnJlZ2lvbhgCIAEoCRILCgN1cmwYAyABKAkSJwoIcHJvdG9jb2wYBCABKA4yFS5tZXJpZGlhbi52MS5Qcm90b2NvbBIjCgZzZXJ2ZXMYBSADKAsyEy5tZXJpZGlhbi52MS5TZXJ2ZXMSEwoGd2VpZ2h0GAYgASgBSACIAQESJwoIY2FwYWNpdHkYByABKAsyFS5tZXJpZGlhbi52MS5DYXBhY2l0eRIhCgVwcm9iZRgIIAEoCzISLm1lcmlkaWFuLnYxLlByb2JlEhgKEGFzc2lzdGFudF9wcmVmaXgYCSABKAlCCQoHX3dlaWdodCIjCgZTZXJ2ZXMSDQoFbW9kZWwYASABKAkSCgoCYXMYAiABKAkiVwoIQ2FwYWNpdHkSEwoLY29uY3VycmVuY3kYASABKA0SGwoTcmVxdWVzdHNfcGVyX21pbnV0ZRgCIAEoDRIZChF0b2tlbnNfcGVyX21pbnV0ZRgDIAEoDSJACgVQcm9iZRIjCgZjYW5hcnkYASABKAsyEy5tZXJpZGlhbi52MS5DYW5hcnkSEgoKbGF0ZW5jeV9tcxgCIAEoDSIoCgZDYW5hcnkSDgoGcHJvbXB0GAEgASgJEg4KBmV4cGVjdBgCIAEoCSJ+CgVNb2RlbBIMCgRuYW1lGAEgASgJEg8KB2FsaWFzZXMYAiADKAkSFgoOY29udGV4dF90b2tlbnMYAyABKA0SEAoIZmVhdHVyZXMYBCADKAkSEgoKZGVncmFkZV90bxgFIAMoCRIYChBjb250aW51ZV9zdHJlYW1zGAYgASgIIpsCCgVSb3V0ZRIMCgRuYW1lGAEgASgJEiEKBW1hdGNoGAIgASgLMhIubWVyaWRpYW4udjEuTWF0Y2gSJAoHdGFyZ2V0cxgDIAMoCzITLm1lcmlkaWFuLnYxLlRhcmdldBIPCgdiYWxhbmNlGAQgASgJEicKCHRpbWVvdXRzGAUgASgLMhUubWVyaWRpYW4udjEuVGltZW91dHMSIQoFcmV0cnkYBiABKAsyEi5tZXJpZGlhbi52MS5SZXRyeRIpCglvYmplY3RpdmUYByABKAsyFi5tZXJpZGlhbi52MS5PYmplY3RpdmUSEAoIZmFsbGJhY2sYCCADKAkSIQoFaGVkZ2UYCSABKAsyEi5tZXJpZGlhbi52MS5IZWRnZSIoCgVNYXRjaBIOCgZtb2RlbHMYASADKAkSDwoHdGVuYW50cxgCIAMoCSI3CgZUYXJnZXQSDQoFbW9kZWwYASABKAkSEwoGd2VpZ2h0GAIgASgNSACIAQFCCQoHX3dlaWdodCKtAQoIVGltZW91dHMSEgoKY29ubmVjdF9tcxgBIAEoDRIWCg5maXJzdF90b2tlbl9tcxgCIAEoDRIjChtmaXJzdF90b2tlbl9tc19wZXJfMWtfaW5wdXQYAyABKA0SGQoRYmV0d2Vlbl90b2tlbnNfbXMYBCABKA0SEAoIdG90YWxfbXMYBSABKA0SEgoKaGVhZGVyc19tcxgGIAEoDRIPCgdzbG93X21zGAcgASgNIjEKBVJldHJ5EhAKCGF0dGVtcHRzGAEgASgNEhYKDmJ1ZGdldF9wZXJjZW50GAIgASgNIi8KBUhlZGdlEhYKDmJ1ZGdldF9wZXJjZW50GAEgASgNEg4KBm1pbl9tcxgCIAEoDSIjCglPYmplY3RpdmUSFgoOZmlyc3RfdG9rZW5fbXMYASABKA0igAEKBlRlbmFudBIMCgRuYW1lGAEgASgJEh4KBGtleXMYAiADKAsyEC5tZXJpZGlhbi52MS5LZXkSEQoJcmVzaWRlbmN5GAMgAygJEhAKCHByaW9yaXR5GAQgASgNEiMKBmxpbWl0cxgFIAEoCzITLm1lcmlkaWFuLnYxLkxpbWl0cyIVCgNLZXkSDgoGc2hhMjU2GAEgASgJIkAKBkxpbWl0cxIbChNyZXF1ZXN0c19wZXJfbWludXRlGAEgASgNEhkKEXRva2Vuc19wZXJfbWludXRlGAIgASgNKksKCFByb3RvY29sEhgKFFBST1RPQ09MX1VOU1BFQ0lGSUVEEAASCgoGb3BlbmFpEAESDQoJYW50aHJvcGljEAISCgoGb2xsYW1hEANiBnByb3RvMw");
+  fileDesc("ChhtZXJpZGlhbi92MS9wb2xpY3kucHJvdG8SC21lcmlkaWFuLnYxIukBCgZQb2xpY3kSJAoHcmVnaW9ucxgBIAMoCzITLm1lcmlkaWFuLnYxLlJlZ2lvbhImCghiYWNrZW5kcxgCIAMoCzIULm1lcmlkaWFuLnYxLkJhY2tlbmQSIgoGbW9kZWxzGAMgAygLMhIubWVyaWRpYW4udjEuTW9kZWwSIgoGcm91dGVzGAQgAygLMhIubWVyaWRpYW4udjEuUm91dGUSJAoHdGVuYW50cxgFIAMoCzITLm1lcmlkaWFuLnYxLlRlbmFudBIjCgZoZWFsdGgYBiABKAsyEy5tZXJpZGlhbi52MS5IZWFsdGgiKAoGSGVhbHRoEh4KFmZhbHNlX2FsYXJtc19wZXJfbW9udGgYASABKAEiYAoGUmVnaW9uEgwKBG5hbWUYASABKAkSJwoIbG9jYXRpb24YAiABKAsyFS5tZXJpZGlhbi52MS5Mb2NhdGlvbhIQCghlbmRwb2ludBgDIAEoCRINCgVwZWVycxgEIAMoCSI+CghMb2NhdGlvbhIQCgNsYXQYASABKAFIAIgBARIQCgNsb24YAiABKAFIAYgBAUIGCgRfbGF0QgYKBF9sb24iiAIKB0JhY2tlbmQSDAoEbmFtZRgBIAEoCRIOCgZyZWdpb24YAiABKAkSCwoDdXJsGAMgASgJEicKCHByb3RvY29sGAQgASgOMhUubWVyaWRpYW4udjEuUHJvdG9jb2wSIwoGc2VydmVzGAUgAygLMhMubWVyaWRpYW4udjEuU2VydmVzEhMKBndlaWdodBgGIAEoAUgAiAEBEicKCGNhcGFjaXR5GAcgASgLMhUubWVyaWRpYW4udjEuQ2FwYWNpdHkSIQoFcHJvYmUYCCABKAsyEi5tZXJpZGlhbi52MS5Qcm9iZRIYChBhc3Npc3RhbnRfcHJlZml4GAkgASgJQgkKB193ZWlnaHQiIwoGU2VydmVzEg0KBW1vZGVsGAEgASgJEgoKAmFzGAIgASgJIlcKCENhcGFjaXR5EhMKC2NvbmN1cnJlbmN5GAEgASgNEhsKE3JlcXVlc3RzX3Blcl9taW51dGUYAiABKA0SGQoRdG9rZW5zX3Blcl9taW51dGUYAyABKA0iTgoFUHJvYmUSIwoGY2FuYXJ5GAEgASgLMhMubWVyaWRpYW4udjEuQ2FuYXJ5EhIKCmxhdGVuY3lfbXMYAiABKA0SDAoEcGF0aBgDIAEoCSJrCgZDYW5hcnkSDgoGcHJvbXB0GAEgASgJEg4KBmV4cGVjdBgCIAEoCRIPCgdwYXR0ZXJuGAMgASgJEg0KBWlucHV0GAQgASgJEhIKCm1heF90b2tlbnMYBSABKA0SDQoFbW9kZWwYBiABKAkifgoFTW9kZWwSDAoEbmFtZRgBIAEoCRIPCgdhbGlhc2VzGAIgAygJEhYKDmNvbnRleHRfdG9rZW5zGAMgASgNEhAKCGZlYXR1cmVzGAQgAygJEhIKCmRlZ3JhZGVfdG8YBSADKAkSGAoQY29udGludWVfc3RyZWFtcxgGIAEoCCKbAgoFUm91dGUSDAoEbmFtZRgBIAEoCRIhCgVtYXRjaBgCIAEoCzISLm1lcmlkaWFuLnYxLk1hdGNoEiQKB3RhcmdldHMYAyADKAsyEy5tZXJpZGlhbi52MS5UYXJnZXQSDwoHYmFsYW5jZRgEIAEoCRInCgh0aW1lb3V0cxgFIAEoCzIVLm1lcmlkaWFuLnYxLlRpbWVvdXRzEiEKBXJldHJ5GAYgASgLMhIubWVyaWRpYW4udjEuUmV0cnkSKQoJb2JqZWN0aXZlGAcgASgLMhYubWVyaWRpYW4udjEuT2JqZWN0aXZlEhAKCGZhbGxiYWNrGAggAygJEiEKBWhlZGdlGAkgASgLMhIubWVyaWRpYW4udjEuSGVkZ2UiKAoFTWF0Y2gSDgoGbW9kZWxzGAEgAygJEg8KB3RlbmFudHMYAiADKAkiNwoGVGFyZ2V0Eg0KBW1vZGVsGAEgASgJEhMKBndlaWdodBgCIAEoDUgAiAEBQgkKB193ZWlnaHQirQEKCFRpbWVvdXRzEhIKCmNvbm5lY3RfbXMYASABKA0SFgoOZmlyc3RfdG9rZW5fbXMYAiABKA0SIwobZmlyc3RfdG9rZW5fbXNfcGVyXzFrX2lucHV0GAMgASgNEhkKEWJldHdlZW5fdG9rZW5zX21zGAQgASgNEhAKCHRvdGFsX21zGAUgASgNEhIKCmhlYWRlcnNfbXMYBiABKA0SDwoHc2xvd19tcxgHIAEoDSIxCgVSZXRyeRIQCghhdHRlbXB0cxgBIAEoDRIWCg5idWRnZXRfcGVyY2VudBgCIAEoDSIvCgVIZWRnZRIWCg5idWRnZXRfcGVyY2VudBgBIAEoDRIOCgZtaW5fbXMYAiABKA0iIwoJT2JqZWN0aXZlEhYKDmZpcnN0X3Rva2VuX21zGAEgASgNIoABCgZUZW5hbnQSDAoEbmFtZRgBIAEoCRIeCgRrZXlzGAIgAygLMhAubWVyaWRpYW4udjEuS2V5EhEKCXJlc2lkZW5jeRgDIAMoCRIQCghwcmlvcml0eRgEIAEoDRIjCgZsaW1pdHMYBSABKAsyEy5tZXJpZGlhbi52MS5MaW1pdHMiFQoDS2V5Eg4KBnNoYTI1NhgBIAEoCSJACgZMaW1pdHMSGwoTcmVxdWVzdHNfcGVyX21pbnV0ZRgBIAEoDRIZChF0b2tlbnNfcGVyX21pbnV0ZRgCIAEoDSpLCghQcm90b2NvbBIYChRQUk9UT0NPTF9VTlNQRUNJRklFRBAAEgoKBm9wZW5haRABEg0KCWFudGhyb3BpYxACEgoKBm9sbGFtYRADYgZwcm90bzM");
 
 /**
  * Everything that Meridian routes by.
@@ -52,6 +52,13 @@ export type Policy = Message<"meridian.v1.Policy"> & {
    * @generated from field: repeated meridian.v1.Tenant tenants = 5;
    */
   tenants: Tenant[];
+
+  /**
+   * How sure verdicts on backends must be.
+   *
+   * @generated from field: meridian.v1.Health health = 6;
+   */
+  health?: Health | undefined;
 };
 
 /**
@@ -60,6 +67,28 @@ export type Policy = Message<"meridian.v1.Policy"> & {
  */
 export const PolicySchema: GenMessage<Policy> = /*@__PURE__*/
   messageDesc(file_meridian_v1_policy, 0);
+
+/**
+ * What the thresholds of the health tests are derived from; `meridian status --health` shows them.
+ *
+ * @generated from message meridian.v1.Health
+ */
+export type Health = Message<"meridian.v1.Health"> & {
+  /**
+   * Spurious verdicts "unhealthy" that the whole fleet may have in 30 days, at a usual base rate of failures of 1 %;
+   * default 1. Thirty times as many may be "degraded".
+   *
+   * @generated from field: double false_alarms_per_month = 1;
+   */
+  falseAlarmsPerMonth: number;
+};
+
+/**
+ * Describes the message meridian.v1.Health.
+ * Use `create(HealthSchema)` to create a new message.
+ */
+export const HealthSchema: GenMessage<Health> = /*@__PURE__*/
+  messageDesc(file_meridian_v1_policy, 1);
 
 /**
  * One geographical region with a control plane and proxies of its own.
@@ -100,7 +129,7 @@ export type Region = Message<"meridian.v1.Region"> & {
  * Use `create(RegionSchema)` to create a new message.
  */
 export const RegionSchema: GenMessage<Region> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_policy, 1);
+  messageDesc(file_meridian_v1_policy, 2);
 
 /**
  * A place on Earth, in degrees. Both must be given; 0 is a place like any other.
@@ -124,7 +153,7 @@ export type Location = Message<"meridian.v1.Location"> & {
  * Use `create(LocationSchema)` to create a new message.
  */
 export const LocationSchema: GenMessage<Location> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_policy, 2);
+  messageDesc(file_meridian_v1_policy, 3);
 
 /**
  * One model server.
@@ -195,7 +224,7 @@ export type Backend = Message<"meridian.v1.Backend"> & {
  * Use `create(BackendSchema)` to create a new message.
  */
 export const BackendSchema: GenMessage<Backend> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_policy, 3);
+  messageDesc(file_meridian_v1_policy, 4);
 
 /**
  * A model that a backend serves, and the name by which the backend knows it.
@@ -223,7 +252,7 @@ export type Serves = Message<"meridian.v1.Serves"> & {
  * Use `create(ServesSchema)` to create a new message.
  */
 export const ServesSchema: GenMessage<Serves> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_policy, 4);
+  messageDesc(file_meridian_v1_policy, 5);
 
 /**
  * What a backend can bear. 0 is "not known", never "none".
@@ -252,7 +281,7 @@ export type Capacity = Message<"meridian.v1.Capacity"> & {
  * Use `create(CapacitySchema)` to create a new message.
  */
 export const CapacitySchema: GenMessage<Capacity> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_policy, 5);
+  messageDesc(file_meridian_v1_policy, 6);
 
 /**
  * How a backend is asked whether it works.
@@ -266,9 +295,18 @@ export type Probe = Message<"meridian.v1.Probe"> & {
   canary?: Canary | undefined;
 
   /**
+   * A canary that takes longer counts as slow; default: not judged.
+   *
    * @generated from field: uint32 latency_ms = 2;
    */
   latencyMs: number;
+
+  /**
+   * Path that is asked each second, and costs nothing; default /health. Any status below 500 says that it lives.
+   *
+   * @generated from field: string path = 3;
+   */
+  path: string;
 };
 
 /**
@@ -276,23 +314,55 @@ export type Probe = Message<"meridian.v1.Probe"> & {
  * Use `create(ProbeSchema)` to create a new message.
  */
 export const ProbeSchema: GenMessage<Probe> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_policy, 6);
+  messageDesc(file_meridian_v1_policy, 7);
 
 /**
- * A question with a known answer.
+ * A question with a known answer. Asked each 5 seconds (30 where requests come anyway) by two of the region's proxies.
  *
  * @generated from message meridian.v1.Canary
  */
 export type Canary = Message<"meridian.v1.Canary"> & {
   /**
+   * For a chat model.
+   *
    * @generated from field: string prompt = 1;
    */
   prompt: string;
 
   /**
+   * Words that the answer must hold, whatever the case.
+   *
    * @generated from field: string expect = 2;
    */
   expect: string;
+
+  /**
+   * Or a regular expression that must match it.
+   *
+   * @generated from field: string pattern = 3;
+   */
+  pattern: string;
+
+  /**
+   * For an embedding model, in place of a prompt: a text whose vector must stay what it was when the canary was set.
+   *
+   * @generated from field: string input = 4;
+   */
+  input: string;
+
+  /**
+   * Default 8, at most 64.
+   *
+   * @generated from field: uint32 max_tokens = 5;
+   */
+  maxTokens: number;
+
+  /**
+   * Which of the backend's models; default: the first that it serves.
+   *
+   * @generated from field: string model = 6;
+   */
+  model: string;
 };
 
 /**
@@ -300,7 +370,7 @@ export type Canary = Message<"meridian.v1.Canary"> & {
  * Use `create(CanarySchema)` to create a new message.
  */
 export const CanarySchema: GenMessage<Canary> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_policy, 7);
+  messageDesc(file_meridian_v1_policy, 8);
 
 /**
  * A model as clients know it.
@@ -351,7 +421,7 @@ export type Model = Message<"meridian.v1.Model"> & {
  * Use `create(ModelSchema)` to create a new message.
  */
 export const ModelSchema: GenMessage<Model> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_policy, 8);
+  messageDesc(file_meridian_v1_policy, 9);
 
 /**
  * Which requests go where.
@@ -419,7 +489,7 @@ export type Route = Message<"meridian.v1.Route"> & {
  * Use `create(RouteSchema)` to create a new message.
  */
 export const RouteSchema: GenMessage<Route> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_policy, 9);
+  messageDesc(file_meridian_v1_policy, 10);
 
 /**
  * A request matches when every field that is set matches.
@@ -445,7 +515,7 @@ export type Match = Message<"meridian.v1.Match"> & {
  * Use `create(MatchSchema)` to create a new message.
  */
 export const MatchSchema: GenMessage<Match> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_policy, 10);
+  messageDesc(file_meridian_v1_policy, 11);
 
 /**
  * A model with its share of the route's requests.
@@ -471,7 +541,7 @@ export type Target = Message<"meridian.v1.Target"> & {
  * Use `create(TargetSchema)` to create a new message.
  */
 export const TargetSchema: GenMessage<Target> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_policy, 11);
+  messageDesc(file_meridian_v1_policy, 12);
 
 /**
  * Limits in time for a request of a route; 0 takes the default.
@@ -535,7 +605,7 @@ export type Timeouts = Message<"meridian.v1.Timeouts"> & {
  * Use `create(TimeoutsSchema)` to create a new message.
  */
 export const TimeoutsSchema: GenMessage<Timeouts> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_policy, 12);
+  messageDesc(file_meridian_v1_policy, 13);
 
 /**
  * How often a request may be tried before its first token was sent.
@@ -563,7 +633,7 @@ export type Retry = Message<"meridian.v1.Retry"> & {
  * Use `create(RetrySchema)` to create a new message.
  */
 export const RetrySchema: GenMessage<Retry> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_policy, 13);
+  messageDesc(file_meridian_v1_policy, 14);
 
 /**
  * When a backend takes longer for its first token than it takes for 95 % of its requests, another one is asked as
@@ -592,7 +662,7 @@ export type Hedge = Message<"meridian.v1.Hedge"> & {
  * Use `create(HedgeSchema)` to create a new message.
  */
 export const HedgeSchema: GenMessage<Hedge> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_policy, 14);
+  messageDesc(file_meridian_v1_policy, 15);
 
 /**
  * What the route promises its clients.
@@ -611,7 +681,7 @@ export type Objective = Message<"meridian.v1.Objective"> & {
  * Use `create(ObjectiveSchema)` to create a new message.
  */
 export const ObjectiveSchema: GenMessage<Objective> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_policy, 15);
+  messageDesc(file_meridian_v1_policy, 16);
 
 /**
  * Somebody who may ask.
@@ -652,7 +722,7 @@ export type Tenant = Message<"meridian.v1.Tenant"> & {
  * Use `create(TenantSchema)` to create a new message.
  */
 export const TenantSchema: GenMessage<Tenant> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_policy, 16);
+  messageDesc(file_meridian_v1_policy, 17);
 
 /**
  * An API key, of which only the hash is kept.
@@ -673,7 +743,7 @@ export type Key = Message<"meridian.v1.Key"> & {
  * Use `create(KeySchema)` to create a new message.
  */
 export const KeySchema: GenMessage<Key> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_policy, 17);
+  messageDesc(file_meridian_v1_policy, 18);
 
 /**
  * A tenant's limits; 0 is "no limit".
@@ -697,7 +767,7 @@ export type Limits = Message<"meridian.v1.Limits"> & {
  * Use `create(LimitsSchema)` to create a new message.
  */
 export const LimitsSchema: GenMessage<Limits> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_policy, 18);
+  messageDesc(file_meridian_v1_policy, 19);
 
 /**
  * The language that a backend speaks.

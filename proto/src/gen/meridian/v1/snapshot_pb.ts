@@ -4,7 +4,7 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Backend, Model, Region, Route, Tenant } from "./policy_pb.ts";
+import type { Backend, Health, Model, Region, Route, Tenant } from "./policy_pb.ts";
 import { file_meridian_v1_policy } from "./policy_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file meridian/v1/snapshot.proto.
  */
 export const file_meridian_v1_snapshot: GenFile = /*@__PURE__*/
-  fileDesc("ChptZXJpZGlhbi92MS9zbmFwc2hvdC5wcm90bxILbWVyaWRpYW4udjEiKgoHVmVyc2lvbhINCgVlcG9jaBgBIAEoBBIQCghzZXF1ZW5jZRgCIAEoBCI0CghSZXNvdXJjZRIMCgRuYW1lGAEgASgJEgwKBGhhc2gYAiABKAkSDAoEYm9keRgDIAEoDCJ5CghTbmFwc2hvdBIlCgd2ZXJzaW9uGAEgASgLMhQubWVyaWRpYW4udjEuVmVyc2lvbhIOCgZyZWdpb24YAiABKAkSDAoEaGFzaBgDIAEoCRIoCglyZXNvdXJjZXMYBCADKAsyFS5tZXJpZGlhbi52MS5SZXNvdXJjZSI1Cg5SZWdpb25SZXNvdXJjZRIjCgZyZWdpb24YASABKAsyEy5tZXJpZGlhbi52MS5SZWdpb24iOAoPQmFja2VuZFJlc291cmNlEiUKB2JhY2tlbmQYASABKAsyFC5tZXJpZGlhbi52MS5CYWNrZW5kIkMKDU1vZGVsUmVzb3VyY2USIQoFbW9kZWwYASABKAsyEi5tZXJpZGlhbi52MS5Nb2RlbBIPCgdyZWdpb25zGAIgAygJIjIKDVJvdXRlUmVzb3VyY2USIQoFcm91dGUYASABKAsyEi5tZXJpZGlhbi52MS5Sb3V0ZSI1Cg5UZW5hbnRSZXNvdXJjZRIjCgZ0ZW5hbnQYASABKAsyEy5tZXJpZGlhbi52MS5UZW5hbnRiBnByb3RvMw", [file_meridian_v1_policy]);
+  fileDesc("ChptZXJpZGlhbi92MS9zbmFwc2hvdC5wcm90bxILbWVyaWRpYW4udjEiKgoHVmVyc2lvbhINCgVlcG9jaBgBIAEoBBIQCghzZXF1ZW5jZRgCIAEoBCI0CghSZXNvdXJjZRIMCgRuYW1lGAEgASgJEgwKBGhhc2gYAiABKAkSDAoEYm9keRgDIAEoDCJ5CghTbmFwc2hvdBIlCgd2ZXJzaW9uGAEgASgLMhQubWVyaWRpYW4udjEuVmVyc2lvbhIOCgZyZWdpb24YAiABKAkSDAoEaGFzaBgDIAEoCRIoCglyZXNvdXJjZXMYBCADKAsyFS5tZXJpZGlhbi52MS5SZXNvdXJjZSJyCg5SZWdpb25SZXNvdXJjZRIjCgZyZWdpb24YASABKAsyEy5tZXJpZGlhbi52MS5SZWdpb24SIwoGaGVhbHRoGAIgASgLMhMubWVyaWRpYW4udjEuSGVhbHRoEhYKDmZsZWV0X2JhY2tlbmRzGAMgASgNIjgKD0JhY2tlbmRSZXNvdXJjZRIlCgdiYWNrZW5kGAEgASgLMhQubWVyaWRpYW4udjEuQmFja2VuZCJDCg1Nb2RlbFJlc291cmNlEiEKBW1vZGVsGAEgASgLMhIubWVyaWRpYW4udjEuTW9kZWwSDwoHcmVnaW9ucxgCIAMoCSIyCg1Sb3V0ZVJlc291cmNlEiEKBXJvdXRlGAEgASgLMhIubWVyaWRpYW4udjEuUm91dGUiNQoOVGVuYW50UmVzb3VyY2USIwoGdGVuYW50GAEgASgLMhMubWVyaWRpYW4udjEuVGVuYW50YgZwcm90bzM", [file_meridian_v1_policy]);
 
 /**
  * A place in the one line of policies. Compared by epoch, then by sequence.
@@ -122,6 +122,20 @@ export type RegionResource = Message<"meridian.v1.RegionResource"> & {
    * @generated from field: meridian.v1.Region region = 1;
    */
   region?: Region | undefined;
+
+  /**
+   * How sure verdicts must be; in the own region's resource alone.
+   *
+   * @generated from field: meridian.v1.Health health = 2;
+   */
+  health?: Health | undefined;
+
+  /**
+   * Backends of the whole fleet, in the own region's resource alone.
+   *
+   * @generated from field: uint32 fleet_backends = 3;
+   */
+  fleetBackends: number;
 };
 
 /**

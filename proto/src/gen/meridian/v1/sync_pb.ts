@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file meridian/v1/sync.proto.
  */
 export const file_meridian_v1_sync: GenFile = /*@__PURE__*/
-  fileDesc("ChZtZXJpZGlhbi92MS9zeW5jLnByb3RvEgttZXJpZGlhbi52MSJVCgdQcm9ibGVtEgwKBGNvZGUYASABKAkSDAoEcGF0aBgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEgwKBGhpbnQYBCABKAkSDwoHd2FybmluZxgFIAEoCCIxCgROb2RlEgoKAmlkGAEgASgJEg4KBnJlZ2lvbhgCIAEoCRINCgVidWlsZBgDIAEoCSKeAwoNUG9saWN5UmVxdWVzdBIxCgVoZWxsbxgBIAEoCzIgLm1lcmlkaWFuLnYxLlBvbGljeVJlcXVlc3QuSGVsbG9IABItCgNhY2sYAiABKAsyHi5tZXJpZGlhbi52MS5Qb2xpY3lSZXF1ZXN0LkFja0gAEi8KBG5hY2sYAyABKAsyHy5tZXJpZGlhbi52MS5Qb2xpY3lSZXF1ZXN0Lk5hY2tIABpfCgVIZWxsbxIfCgRub2RlGAEgASgLMhEubWVyaWRpYW4udjEuTm9kZRIiCgRoZWxkGAIgASgLMhQubWVyaWRpYW4udjEuVmVyc2lvbhIRCgloZWxkX2hhc2gYAyABKAkaOgoDQWNrEiUKB3ZlcnNpb24YASABKAsyFC5tZXJpZGlhbi52MS5WZXJzaW9uEgwKBGhhc2gYAiABKAkaVQoETmFjaxIlCgd2ZXJzaW9uGAEgASgLMhQubWVyaWRpYW4udjEuVmVyc2lvbhImCghwcm9ibGVtcxgCIAMoCzIULm1lcmlkaWFuLnYxLlByb2JsZW1CBgoEa2luZCKeAQoKUG9saWN5UHVzaBIlCgd2ZXJzaW9uGAEgASgLMhQubWVyaWRpYW4udjEuVmVyc2lvbhIRCglmcm9tX2hhc2gYAiABKAkSDAoEaGFzaBgDIAEoCRIOCgZyZWdpb24YBCABKAkSJgoHdXBzZXJ0cxgFIAMoCzIVLm1lcmlkaWFuLnYxLlJlc291cmNlEhAKCHJlbW92YWxzGAYgAygJIi8KDFN0YXRlUmVxdWVzdBIfCgRub2RlGAEgASgLMhEubWVyaWRpYW4udjEuTm9kZSK1AQoKU3RhdGVGcmFtZRIQCghzZXF1ZW5jZRgBIAEoBBIkCgZwb2xpY3kYAiABKAsyFC5tZXJpZGlhbi52MS5WZXJzaW9uEikKB3JlZ2lvbnMYAyADKAsyGC5tZXJpZGlhbi52MS5SZWdpb25TdGF0ZRIrCghiYWNrZW5kcxgEIAMoCzIZLm1lcmlkaWFuLnYxLkJhY2tlbmRTdGF0ZRIXCg9zdG9yZV9yZWFjaGFibGUYBSABKAgiewoLUmVnaW9uU3RhdGUSDAoEbmFtZRgBIAEoCRIQCghkcmFpbmluZxgCIAEoCBIOCgZhZ2VfbXMYAyABKA0SJQoFcG9vbHMYBCADKAsyFi5tZXJpZGlhbi52MS5Qb29sU3RhdGUSFQoNZHJhaW5fbGVmdF9tcxgFIAEoDSI/CglQb29sU3RhdGUSDQoFbW9kZWwYASABKAkSEAoIYmFja2VuZHMYAiABKA0SEQoJYXZhaWxhYmxlGAMgASgNImwKDEJhY2tlbmRTdGF0ZRIMCgRuYW1lGAEgASgJEiUKB3ZlcmRpY3QYAiABKA4yFC5tZXJpZGlhbi52MS5WZXJkaWN0EhAKCGRyYWluaW5nGAMgASgIEhUKDWRyYWluX2xlZnRfbXMYBCABKA0i5gEKC1JlcG9ydEZyYW1lEh8KBG5vZGUYASABKAsyES5tZXJpZGlhbi52MS5Ob2RlEhAKCHNlcXVlbmNlGAIgASgEEiUKB2FwcGxpZWQYAyABKAsyFC5tZXJpZGlhbi52MS5WZXJzaW9uEiwKCGJhY2tlbmRzGAQgAygLMhoubWVyaWRpYW4udjEuQmFja2VuZFJlcG9ydBIUCgxzdGF0ZV9hZ2VfbXMYBSABKA0SFQoNbGl2ZV9yZXF1ZXN0cxgGIAEoDRIQCghkcmFpbmluZxgHIAEoCBIQCghyZXF1ZXN0cxgIIAEoBCJ1Cg1CYWNrZW5kUmVwb3J0EgwKBG5hbWUYASABKAkSDwoHc3RhcnRlZBgCIAEoDRIRCglzdWNjZWVkZWQYAyABKA0SDgoGZmFpbGVkGAQgASgNEhEKCWluX2ZsaWdodBgFIAEoDRIPCgdlamVjdGVkGAYgASgIIh0KCVJlcG9ydEFjaxIQCghzZXF1ZW5jZRgBIAEoBCInCghRdWVzdGlvbhIKCgJpZBgBIAEoBBIPCgdleHBsYWluGAIgASgJIt8BCgZBbnN3ZXISIgoFaGVsbG8YASABKAsyES5tZXJpZGlhbi52MS5Ob2RlSAASNgoLZXhwbGFuYXRpb24YAiABKAsyHy5tZXJpZGlhbi52MS5BbnN3ZXIuRXhwbGFuYXRpb25IABIQCghxdWVzdGlvbhgDIAEoBBpfCgtFeHBsYW5hdGlvbhIsCgdyZWNvcmRzGAEgAygLMhsubWVyaWRpYW4udjEuRGVjaXNpb25SZWNvcmQSEQoJb2xkZXN0X21zGAIgASgEEg8KB2ZhaWx1cmUYAyABKAlCBgoEa2luZCpMCgdWZXJkaWN0EhcKE1ZFUkRJQ1RfVU5TUEVDSUZJRUQQABILCgdoZWFsdGh5EAESDAoIZGVncmFkZWQQAhINCgl1bmhlYWx0aHkQAzKMAgoLU3luY1NlcnZpY2USQQoGUG9saWN5EhoubWVyaWRpYW4udjEuUG9saWN5UmVxdWVzdBoXLm1lcmlkaWFuLnYxLlBvbGljeVB1c2goATABEj0KBVN0YXRlEhkubWVyaWRpYW4udjEuU3RhdGVSZXF1ZXN0GhcubWVyaWRpYW4udjEuU3RhdGVGcmFtZTABEj4KBlJlcG9ydBIYLm1lcmlkaWFuLnYxLlJlcG9ydEZyYW1lGhYubWVyaWRpYW4udjEuUmVwb3J0QWNrKAEwARI7CglRdWVzdGlvbnMSEy5tZXJpZGlhbi52MS5BbnN3ZXIaFS5tZXJpZGlhbi52MS5RdWVzdGlvbigBMAFiBnByb3RvMw", [file_meridian_v1_decision, file_meridian_v1_snapshot]);
+  fileDesc("ChZtZXJpZGlhbi92MS9zeW5jLnByb3RvEgttZXJpZGlhbi52MSJVCgdQcm9ibGVtEgwKBGNvZGUYASABKAkSDAoEcGF0aBgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEgwKBGhpbnQYBCABKAkSDwoHd2FybmluZxgFIAEoCCIxCgROb2RlEgoKAmlkGAEgASgJEg4KBnJlZ2lvbhgCIAEoCRINCgVidWlsZBgDIAEoCSKeAwoNUG9saWN5UmVxdWVzdBIxCgVoZWxsbxgBIAEoCzIgLm1lcmlkaWFuLnYxLlBvbGljeVJlcXVlc3QuSGVsbG9IABItCgNhY2sYAiABKAsyHi5tZXJpZGlhbi52MS5Qb2xpY3lSZXF1ZXN0LkFja0gAEi8KBG5hY2sYAyABKAsyHy5tZXJpZGlhbi52MS5Qb2xpY3lSZXF1ZXN0Lk5hY2tIABpfCgVIZWxsbxIfCgRub2RlGAEgASgLMhEubWVyaWRpYW4udjEuTm9kZRIiCgRoZWxkGAIgASgLMhQubWVyaWRpYW4udjEuVmVyc2lvbhIRCgloZWxkX2hhc2gYAyABKAkaOgoDQWNrEiUKB3ZlcnNpb24YASABKAsyFC5tZXJpZGlhbi52MS5WZXJzaW9uEgwKBGhhc2gYAiABKAkaVQoETmFjaxIlCgd2ZXJzaW9uGAEgASgLMhQubWVyaWRpYW4udjEuVmVyc2lvbhImCghwcm9ibGVtcxgCIAMoCzIULm1lcmlkaWFuLnYxLlByb2JsZW1CBgoEa2luZCKeAQoKUG9saWN5UHVzaBIlCgd2ZXJzaW9uGAEgASgLMhQubWVyaWRpYW4udjEuVmVyc2lvbhIRCglmcm9tX2hhc2gYAiABKAkSDAoEaGFzaBgDIAEoCRIOCgZyZWdpb24YBCABKAkSJgoHdXBzZXJ0cxgFIAMoCzIVLm1lcmlkaWFuLnYxLlJlc291cmNlEhAKCHJlbW92YWxzGAYgAygJIi8KDFN0YXRlUmVxdWVzdBIfCgRub2RlGAEgASgLMhEubWVyaWRpYW4udjEuTm9kZSK1AQoKU3RhdGVGcmFtZRIQCghzZXF1ZW5jZRgBIAEoBBIkCgZwb2xpY3kYAiABKAsyFC5tZXJpZGlhbi52MS5WZXJzaW9uEikKB3JlZ2lvbnMYAyADKAsyGC5tZXJpZGlhbi52MS5SZWdpb25TdGF0ZRIrCghiYWNrZW5kcxgEIAMoCzIZLm1lcmlkaWFuLnYxLkJhY2tlbmRTdGF0ZRIXCg9zdG9yZV9yZWFjaGFibGUYBSABKAgiewoLUmVnaW9uU3RhdGUSDAoEbmFtZRgBIAEoCRIQCghkcmFpbmluZxgCIAEoCBIOCgZhZ2VfbXMYAyABKA0SJQoFcG9vbHMYBCADKAsyFi5tZXJpZGlhbi52MS5Qb29sU3RhdGUSFQoNZHJhaW5fbGVmdF9tcxgFIAEoDSI/CglQb29sU3RhdGUSDQoFbW9kZWwYASABKAkSEAoIYmFja2VuZHMYAiABKA0SEQoJYXZhaWxhYmxlGAMgASgNIs0BCgxCYWNrZW5kU3RhdGUSDAoEbmFtZRgBIAEoCRIlCgd2ZXJkaWN0GAIgASgOMhQubWVyaWRpYW4udjEuVmVyZGljdBIQCghkcmFpbmluZxgDIAEoCBIVCg1kcmFpbl9sZWZ0X21zGAQgASgNEg0KBXNoYXJlGAUgASgNEg8KB3Byb3ZpbmcYBiABKAgSFwoPZnJlZXplX2Jhc2VsaW5lGAcgASgIEg8KB3Byb2JlcnMYCCADKAkSFQoNY2FuYXJ5X3ZlY3RvchgJIAMoAiLmAQoLUmVwb3J0RnJhbWUSHwoEbm9kZRgBIAEoCzIRLm1lcmlkaWFuLnYxLk5vZGUSEAoIc2VxdWVuY2UYAiABKAQSJQoHYXBwbGllZBgDIAEoCzIULm1lcmlkaWFuLnYxLlZlcnNpb24SLAoIYmFja2VuZHMYBCADKAsyGi5tZXJpZGlhbi52MS5CYWNrZW5kUmVwb3J0EhQKDHN0YXRlX2FnZV9tcxgFIAEoDRIVCg1saXZlX3JlcXVlc3RzGAYgASgNEhAKCGRyYWluaW5nGAcgASgIEhAKCHJlcXVlc3RzGAggASgEIrECCg1CYWNrZW5kUmVwb3J0EgwKBG5hbWUYASABKAkSDwoHc3RhcnRlZBgCIAEoDRIRCglzdWNjZWVkZWQYAyABKA0SDgoGZmFpbGVkGAQgASgNEhEKCWluX2ZsaWdodBgFIAEoDRIPCgdlamVjdGVkGAYgASgIEhYKDmNvbm5lY3RfZmFpbGVkGAcgASgNEg0KBXRpbWVkGAggASgNEgwKBHNsb3cYCSABKA0SDgoGcHJvYmVzGAogASgNEhUKDXByb2Jlc19mYWlsZWQYCyABKA0SEAoIY2FuYXJpZXMYDCABKA0SFgoOY2FuYXJpZXNfd3JvbmcYDSABKA0SHQoVY2FuYXJ5X3Rva2Vuc19wZXJfZGF5GA4gASgNEhUKDWNhbmFyeV92ZWN0b3IYDyADKAIiHQoJUmVwb3J0QWNrEhAKCHNlcXVlbmNlGAEgASgEIicKCFF1ZXN0aW9uEgoKAmlkGAEgASgEEg8KB2V4cGxhaW4YAiABKAki3wEKBkFuc3dlchIiCgVoZWxsbxgBIAEoCzIRLm1lcmlkaWFuLnYxLk5vZGVIABI2CgtleHBsYW5hdGlvbhgCIAEoCzIfLm1lcmlkaWFuLnYxLkFuc3dlci5FeHBsYW5hdGlvbkgAEhAKCHF1ZXN0aW9uGAMgASgEGl8KC0V4cGxhbmF0aW9uEiwKB3JlY29yZHMYASADKAsyGy5tZXJpZGlhbi52MS5EZWNpc2lvblJlY29yZBIRCglvbGRlc3RfbXMYAiABKAQSDwoHZmFpbHVyZRgDIAEoCUIGCgRraW5kKkwKB1ZlcmRpY3QSFwoTVkVSRElDVF9VTlNQRUNJRklFRBAAEgsKB2hlYWx0aHkQARIMCghkZWdyYWRlZBACEg0KCXVuaGVhbHRoeRADMowCCgtTeW5jU2VydmljZRJBCgZQb2xpY3kSGi5tZXJpZGlhbi52MS5Qb2xpY3lSZXF1ZXN0GhcubWVyaWRpYW4udjEuUG9saWN5UHVzaCgBMAESPQoFU3RhdGUSGS5tZXJpZGlhbi52MS5TdGF0ZVJlcXVlc3QaFy5tZXJpZGlhbi52MS5TdGF0ZUZyYW1lMAESPgoGUmVwb3J0EhgubWVyaWRpYW4udjEuUmVwb3J0RnJhbWUaFi5tZXJpZGlhbi52MS5SZXBvcnRBY2soATABEjsKCVF1ZXN0aW9ucxITLm1lcmlkaWFuLnYxLkFuc3dlchoVLm1lcmlkaWFuLnYxLlF1ZXN0aW9uKAEwAWIGcHJvdG8z", [file_meridian_v1_decision, file_meridian_v1_snapshot]);
 
 /**
  * A problem found in a document or a resource.
@@ -425,6 +425,41 @@ export type BackendState = Message<"meridian.v1.BackendState"> & {
    * @generated from field: uint32 drain_left_ms = 4;
    */
   drainLeftMs: number;
+
+  /**
+   * What it may be given of its weight, in thousandths: 1000 usually, 500 when degraded, growing after a return.
+   *
+   * @generated from field: uint32 share = 5;
+   */
+  share: number;
+
+  /**
+   * It is out, and is to prove itself: probed each second, given one request at a time.
+   *
+   * @generated from field: bool proving = 6;
+   */
+  proving: boolean;
+
+  /**
+   * An alarm of slowness builds or holds: what is usual is not learned now.
+   *
+   * @generated from field: bool freeze_baseline = 7;
+   */
+  freezeBaseline: boolean;
+
+  /**
+   * Proxies that probe it. Empty: any that is not told otherwise.
+   *
+   * @generated from field: repeated string probers = 8;
+   */
+  probers: string[];
+
+  /**
+   * The vector that its embedding canary must be near to; empty: none was taken yet.
+   *
+   * @generated from field: repeated float canary_vector = 9;
+   */
+  canaryVector: number[];
 };
 
 /**
@@ -529,6 +564,59 @@ export type BackendReport = Message<"meridian.v1.BackendReport"> & {
    * @generated from field: bool ejected = 6;
    */
   ejected: boolean;
+
+  /**
+   * Of those that failed: no connection came about.
+   *
+   * @generated from field: uint32 connect_failed = 7;
+   */
+  connectFailed: number;
+
+  /**
+   * Waits for a first token that could be judged, and those that were slow, still lasting ones included.
+   *
+   * @generated from field: uint32 timed = 8;
+   */
+  timed: number;
+
+  /**
+   * @generated from field: uint32 slow = 9;
+   */
+  slow: number;
+
+  /**
+   * @generated from field: uint32 probes = 10;
+   */
+  probes: number;
+
+  /**
+   * @generated from field: uint32 probes_failed = 11;
+   */
+  probesFailed: number;
+
+  /**
+   * @generated from field: uint32 canaries = 12;
+   */
+  canaries: number;
+
+  /**
+   * @generated from field: uint32 canaries_wrong = 13;
+   */
+  canariesWrong: number;
+
+  /**
+   * What this proxy's canaries of this backend cost in a day at most.
+   *
+   * @generated from field: uint32 canary_tokens_per_day = 14;
+   */
+  canaryTokensPerDay: number;
+
+  /**
+   * The newest vector of its embedding canary, where none was told yet.
+   *
+   * @generated from field: repeated float canary_vector = 15;
+   */
+  canaryVector: number[];
 };
 
 /**
