@@ -36,3 +36,4 @@ export {
   type Member,
   tickFleet,
 } from "./pool-health.ts";
+export { chooseProbers, probersPerBackend } from "./probers.ts";

@@ -26,24 +26,26 @@ function followCycle(
   p: number,
 ): { readonly length: number; readonly alarms: number } {
   const { up, down } = cusumSteps(test);
-  // chances[k]: k events of the cycle were bad, and it goes on.
-  let chances = new Float64Array([1]);
+  // By the number of bad events so far; only those whose sum is between 0 and h can be alive, which are few.
+  let chances = new Map<number, number>([[0, 1]]);
   let alive = 1;
   let length = 0;
   let alarms = 0;
   for (let step = 1; step <= stepsMax && alive > remainder; step++) {
     length += alive;
-    const next = new Float64Array(chances.length + 1);
+    const next = new Map<number, number>();
     alive = 0;
-    for (let bad = 0; bad < next.length; bad++) {
-      const chance = (chances[bad] ?? 0) * (1 - p) + (chances[bad - 1] ?? 0) * p;
-      if (chance === 0) continue;
+    const arrive = (bad: number, chance: number): void => {
       const sum = bad * up - (step - bad) * down;
       if (sum >= test.h) alarms += chance;
       else if (sum > 0) {
-        next[bad] = chance;
+        next.set(bad, (next.get(bad) ?? 0) + chance);
         alive += chance;
       }
+    };
+    for (const [bad, chance] of chances) {
+      arrive(bad, chance * (1 - p));
+      arrive(bad + 1, chance * p);
     }
     chances = next;
   }

@@ -65,23 +65,25 @@ const stepsMax = 100_000;
 
 /** Exact: after t events the sum is told by the number of bad ones, so the chances are followed without a grid. */
 export function sprtOutcome(limits: SprtLimits, p: number): SprtOutcome {
-  let chances = new Float64Array([1]);
+  let chances = new Map<number, number>([[0, 1]]);
   let alive = 1;
   let accepted = 0;
   let meanEvents = 0;
   for (let step = 1; step <= stepsMax && alive > remainder; step++) {
     meanEvents += alive;
-    const next = new Float64Array(chances.length + 1);
+    const next = new Map<number, number>();
     alive = 0;
-    for (let bad = 0; bad < next.length; bad++) {
-      const chance = (chances[bad] ?? 0) * (1 - p) + (chances[bad - 1] ?? 0) * p;
-      if (chance === 0) continue;
+    const arrive = (bad: number, chance: number): void => {
       const verdict = sprtVerdict(bad * limits.onBad + (step - bad) * limits.onGood, limits);
       if (verdict === "good") accepted += chance;
       else if (verdict === "undecided") {
-        next[bad] = chance;
+        next.set(bad, (next.get(bad) ?? 0) + chance);
         alive += chance;
       }
+    };
+    for (const [bad, chance] of chances) {
+      arrive(bad, chance * (1 - p));
+      arrive(bad + 1, chance * p);
     }
     chances = next;
   }

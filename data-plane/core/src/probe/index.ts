@@ -19,4 +19,3 @@ export {
   type ProbeTarget,
   probeEveryMs,
 } from "./probe-plan.ts";
-export { isProber, probersPerBackend } from "./probers.ts";

@@ -1,15 +1,12 @@
 import { seededRandom } from "@meridian/proto/base";
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import {
   type CanaryAnswer,
   type CanaryExpectation,
   isLooping,
-  isProber,
   isSameModel,
   judgeCanary,
   ProbePlan,
-  probersPerBackend,
 } from "./index.ts";
 
 const answer: CanaryAnswer = { model: "m", text: "The answer is 4.", vector: [] };
@@ -70,42 +67,6 @@ test("loops are seen, and prose is not one", () => {
   expect(isLooping("a b c a b c a b c a b c")).toBe(true);
   expect(isLooping("to be or not to be, that is the question")).toBe(false);
   expect(isLooping("4 4")).toBe(false);
-});
-
-const names = fc.uniqueArray(fc.string({ minLength: 1, maxLength: 12 }), { maxLength: 20 });
-
-test("each backend has two probers, the same for everybody, one where there is one proxy", () => {
-  fc.assert(
-    fc.property(fc.string(), names, (backend, proxies) => {
-      const chosen = proxies.filter((each) => isProber(backend, each, proxies));
-      expect(chosen.length).toBe(Math.min(probersPerBackend, proxies.length));
-      const turned = [...proxies].reverse();
-      expect(turned.filter((each) => isProber(backend, each, turned)).reverse()).toEqual(chosen);
-    }),
-  );
-});
-
-test("a proxy that leaves changes its own backends' probers alone", () => {
-  fc.assert(
-    fc.property(fc.string(), names, fc.nat(), (backend, proxies, at) => {
-      fc.pre(proxies.length > 2);
-      const gone = proxies[at % proxies.length];
-      const left = proxies.filter((each) => each !== gone);
-      for (const each of left) {
-        if (isProber(backend, each, proxies)) expect(isProber(backend, each, left)).toBe(true);
-      }
-    }),
-  );
-});
-
-test("probers are spread: no proxy has much more than its share", () => {
-  const proxies = Array.from({ length: 10 }, (_, each) => `proxy-eu-${each}`);
-  const backends = Array.from({ length: 1_000 }, (_, each) => `eu-${each}`);
-  for (const proxy of proxies) {
-    const own = backends.filter((each) => isProber(each, proxy, proxies)).length;
-    expect(own).toBeGreaterThan(140);
-    expect(own).toBeLessThan(260);
-  }
 });
 
 function planOf(count: number): ProbePlan {
