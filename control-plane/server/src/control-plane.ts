@@ -14,6 +14,7 @@ import { Policies } from "./admin/policies.ts";
 import { startPolicyChecker } from "./policy/policy-checker.ts";
 import { PolicyStore } from "./policy/policy-store.ts";
 import { Reconciler } from "./reconciler.ts";
+import { HealthJudge } from "./region/health-judge.ts";
 import { RegionView } from "./region/region-view.ts";
 import { RegionWriter } from "./region/region-writer.ts";
 import { Registration, readControlPlanes } from "./region/registration.ts";
@@ -54,7 +55,7 @@ export const build = readBuild();
 export function createControlPlane(parts: ControlPlaneParts): ControlPlane {
   const { settings, store, clock, random } = parts;
   const serving = startServing(parts);
-  const { reconciler, policyLane, stateLane, reportLane } = serving;
+  const { reconciler, policyLane, stateLane, reportLane, judge } = serving;
   const writer = startWriter(parts, serving);
   const peers = new PeerStatus(parts.tls, clock);
   let registration: Registration | undefined;
@@ -76,6 +77,7 @@ export function createControlPlane(parts: ControlPlaneParts): ControlPlane {
     },
     close: async () => {
       for (const lane of [policyLane, stateLane, reportLane]) lane.close();
+      judge.close();
       peers.close();
       await Promise.all([registration?.close(), writer.close()]);
       reconciler.close();
@@ -95,11 +97,22 @@ function startServing({ store, clock, random, logger, metrics }: ControlPlanePar
     logger.warn({ problem }, `a row of the store is passed over: ${formatProblem(problem)}`);
   });
   const policyLane = new PolicyLane({ proxies, clock, notes: policyNotes(logger, metrics) });
-  const reportLane = new ReportLane({ proxies, clock, noteReport: metrics.reported });
+  const judge = new HealthJudge({
+    clock,
+    onChange: (changes) => {
+      for (const { name, verdict, reason } of changes) {
+        metrics.verdictChanged(verdict);
+        logger.warn({ backend: name, verdict, reason }, "the verdict on a backend changed");
+      }
+      stateLane.kick();
+    },
+  });
+  const { health } = judge;
+  const reportLane = new ReportLane({ proxies, health, clock, noteReport: metrics.reported });
   const stateLane: StateLane = new StateLane({
     clock,
     storeReachable: () => reconciler.isReachable(),
-    source: () => stateSource(reconciler, view),
+    source: () => stateSource(reconciler, view, (name) => health.backend(name, clock.now())),
     notes: { sent: metrics.framesSent, skipped: metrics.frameSkipped },
   });
   const reconciler: Reconciler = new Reconciler({
@@ -110,6 +123,7 @@ function startServing({ store, clock, random, logger, metrics }: ControlPlanePar
     onPublished: (published) => {
       logger.info({ version: formatVersion(published.version) }, "policy published");
       view.keep(new Set(published.policy.regions.map((each) => each.name)));
+      health.arrange(published.policy);
       policyLane.publish(published);
       stateLane.kick();
     },
@@ -128,10 +142,14 @@ function startServing({ store, clock, random, logger, metrics }: ControlPlanePar
       stateLane.kick();
     },
   });
-  return { checker, proxies, view, policyLane, stateLane, reportLane, reconciler };
+  return { checker, proxies, view, judge, policyLane, stateLane, reportLane, reconciler };
 }
 
-function stateSource(reconciler: Reconciler, view: RegionView): StateSource | undefined {
+function stateSource(
+  reconciler: Reconciler,
+  view: RegionView,
+  judged: StateSource["judged"],
+): StateSource | undefined {
   const { published } = reconciler;
   if (published === undefined) return undefined;
   return {
@@ -139,13 +157,14 @@ function stateSource(reconciler: Reconciler, view: RegionView): StateSource | un
     version: published.version,
     signs: view.signs,
     drains: view.drains(),
+    judged,
     storeReachable: reconciler.isReachable(),
   };
 }
 
 function startWriter(
   parts: ControlPlaneParts,
-  { proxies, view, reconciler }: Serving,
+  { proxies, view, judge, reconciler }: Serving,
 ): RegionWriter {
   const { settings, store, clock, logger, metrics } = parts;
   return new RegionWriter({
@@ -155,6 +174,7 @@ function startWriter(
     regions: settings.servesRegions,
     proxies,
     view,
+    health: judge.health,
     published: () => reconciler.published,
     noteWrite: noteWrites(logger, metrics),
   });

@@ -44,6 +44,12 @@ export const metricTable = {
     labels: ["prefix", "state"],
     help: "1 for the state that the etcd watch of a prefix is in, 0 for the others",
   },
+  verdicts: {
+    name: "meridian_control_verdict_changes_total",
+    type: "counter",
+    labels: ["verdict"],
+    help: "Verdicts on backends that changed, by the new one (healthy, degraded, unhealthy)",
+  },
   storeWrites: {
     name: "meridian_control_store_writes_total",
     type: "counter",

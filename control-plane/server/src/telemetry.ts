@@ -3,6 +3,7 @@
 import { setLogger, status } from "@grpc/grpc-js";
 import type { WatchState } from "@meridian/control-core/watch";
 import type { Version } from "@meridian/proto/gen/snapshot_pb";
+import type { HealthVerdict } from "@meridian/proto/health";
 import { type Logger, pino } from "pino";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { type MetricRow, metricTable } from "./metric-table.ts";
@@ -26,6 +27,7 @@ export type ControlMetrics = {
   readonly framesSent: (count: number) => void;
   readonly frameSkipped: () => void;
   readonly reported: () => void;
+  readonly verdictChanged: (verdict: HealthVerdict) => void;
   readonly adminCall: (path: string, code: status, ms: number) => void;
   readonly expose: (readings: Readings) => Promise<string>;
   readonly contentType: string;
@@ -71,6 +73,7 @@ export function createMetrics(): ControlMetrics {
     framesSent: (count) => counters.stateFrames.inc({ outcome: "sent" }, count),
     frameSkipped: () => counters.stateFrames.inc({ outcome: "skipped" }),
     reported: () => counters.reports.inc(),
+    verdictChanged: (verdict) => counters.verdicts.inc({ verdict }),
     adminCall: (path, code, ms) => {
       const method = path.slice(path.lastIndexOf("/") + 1);
       counters.adminCalls.inc({ method, code: status[code] });
@@ -99,6 +102,7 @@ function createCounters(registry: Registry) {
     answerSeconds: histogram(metricTable.answerSeconds),
     stateFrames: counter(metricTable.stateFrames),
     reports: counter(metricTable.reports),
+    verdicts: counter(metricTable.verdicts),
     adminCalls: counter(metricTable.adminCalls),
     adminSeconds: histogram(metricTable.adminSeconds),
   };

@@ -1,3 +1,4 @@
+import { newBackendHealth } from "@meridian/proto/health";
 import { samplePolicy } from "@meridian/proto/policy-sample";
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -18,7 +19,7 @@ const report = (ejected: readonly string[]) => ({
 function digestOf(region: string, ejected: readonly string[], drains = nothingDrained) {
   const proxies = createProxies();
   proxies.report({ id: "p", region, build: "" }, report(ejected), 0);
-  return digestRegion(region, { policy, proxies, drains }, 0);
+  return digestRegion(region, { policy, proxies, drains, judged: () => undefined }, 0);
 }
 
 test("a digest counts ready proxies, and per model the backends that requests may go to", () => {
@@ -29,7 +30,37 @@ test("a digest counts ready proxies, and per model the backends that requests ma
       { model: "llama-70b", backends: 1, available: 1 },
       { model: "llama-8b", backends: 1, available: 1 },
     ],
+    verdicts: [],
   });
+});
+
+test("a verdict goes before what proxies hold out, and is told with its evidence", () => {
+  const proxies = createProxies();
+  proxies.report({ id: "p", region: "us-east", build: "" }, report(["us-a"]), 0);
+  const judgedAs = (verdict: "healthy" | "unhealthy") => () => ({
+    name: "us-a",
+    region: "us-east",
+    verdict,
+    share: verdict === "healthy" ? 1 : 0,
+    isProving: false,
+    freezesBaseline: false,
+    probers: [],
+    canaryVector: [],
+    canaryTokensPerDay: 0,
+    health: newBackendHealth(0),
+    heardAt: 0,
+  });
+  const digest = (verdict: "healthy" | "unhealthy") => {
+    const judged = judgedAs(verdict);
+    return digestRegion("us-east", { policy, proxies, drains: nothingDrained, judged }, 0);
+  };
+  expect(digest("healthy").pools.map((each) => each.available)).toEqual([1, 1]);
+  expect(digest("unhealthy").pools.map((each) => each.available)).toEqual([0, 0]);
+  expect(digest("unhealthy").verdicts).toMatchObject([{ backend: "us-a", verdict: "unhealthy" }]);
+  // Evidence alone is no reason to write again.
+  const first = digest("unhealthy");
+  const verdicts = first.verdicts.map((each) => ({ ...each, n: each.n + 7 }));
+  expect(digestDueAt({ digest: first, at: 100 }, { ...first, verdicts })).toBe(10_100);
 });
 
 test("ejected and drained backends are not available; of weight 0 not even counted", () => {
@@ -43,7 +74,12 @@ test("ejected and drained backends are not available; of weight 0 not even count
 });
 
 test("a control plane that has heard of no proxy does not call its region's backends gone", () => {
-  const silent = { policy, proxies: createProxies(), drains: nothingDrained };
+  const silent = {
+    policy,
+    proxies: createProxies(),
+    drains: nothingDrained,
+    judged: () => undefined,
+  };
   const digest = digestRegion("us-east", silent, 0);
   expect(digest.proxies).toBe(0);
   expect(digest.pools.map((each) => each.available)).toEqual([1, 1]);
@@ -54,7 +90,10 @@ test("a large fleet's count is rounded, so that one proxy more is no news", () =
   for (let at = 0; at < 123; at++) {
     proxies.report({ id: `p${at}`, region: "us-east", build: "" }, report([]), 0);
   }
-  expect(digestRegion("us-east", { policy, proxies, drains: nothingDrained }, 0).proxies).toBe(120);
+  expect(
+    digestRegion("us-east", { policy, proxies, drains: nothingDrained, judged: () => undefined }, 0)
+      .proxies,
+  ).toBe(120);
 });
 
 test("a digest is written at once, on change after a second, and unchanged after ten", () => {
@@ -74,7 +113,7 @@ test("a digest is read back as it was written", () => {
   );
   fc.assert(
     fc.property(counts, pools, (proxies, list) => {
-      const digest: RegionDigest = { region: "eu", proxies, pools: list };
+      const digest: RegionDigest = { region: "eu", proxies, pools: list, verdicts: [] };
       const value: unknown = JSON.parse(JSON.stringify(digest));
       expect(parseDigest("eu", value)).toEqual({ kind: "ok", value: digest });
     }),
@@ -101,6 +140,11 @@ test("the region of a digest is that of its key, and it never has more available
   const value = { region: "us", proxies: 1, pools: [{ model: "m", backends: 1, available: 7 }] };
   expect(parseDigest("eu", value)).toEqual({
     kind: "ok",
-    value: { region: "eu", proxies: 1, pools: [{ model: "m", backends: 1, available: 1 }] },
+    value: {
+      region: "eu",
+      proxies: 1,
+      pools: [{ model: "m", backends: 1, available: 1 }],
+      verdicts: [],
+    },
   });
 });

@@ -4,6 +4,7 @@
 import { err, type Instant, ok, type Problem, problem, type Result } from "@meridian/proto/base";
 import type { Policy } from "@meridian/proto/gen/policy_pb";
 import type { Drains } from "../drain/index.ts";
+import type { JudgedBackend } from "../health/index.ts";
 import type { Proxies } from "./proxies.ts";
 
 /** One region's backends of one model. */
@@ -21,10 +22,28 @@ export type RegionDigest = {
   readonly proxies: number;
   /** Sorted by model. */
   readonly pools: readonly PoolCounts[];
+  /** Backends that are not healthy, sorted by name, with what speaks against them. */
+  readonly verdicts: readonly VerdictNote[];
+};
+
+/** A verdict as other regions hear of it: the evidence in numbers, never in samples. */
+export type VerdictNote = {
+  readonly backend: string;
+  readonly verdict: "degraded" | "unhealthy";
+  /** Events since the verdict's signal began to speak, and how many of them were bad. */
+  readonly n: number;
+  readonly bad: number;
+  readonly reason: string;
 };
 
 /** Source: reference 1.4 and 2.5. */
-export const digestLimits = { everyMs: 10_000, gapMs: 1_000, poolsMax: 2_000 } as const;
+export const digestLimits = {
+  everyMs: 10_000,
+  gapMs: 1_000,
+  poolsMax: 2_000,
+  verdictsMax: 500,
+  reasonLengthMax: 200,
+} as const;
 
 /** What was last written, and when. */
 export type DigestWritten = { readonly digest: RegionDigest; readonly at: Instant };
@@ -32,21 +51,39 @@ export type DigestWritten = { readonly digest: RegionDigest; readonly at: Instan
 /** When the digest must be written: a change at once but for a gap, no change each ten seconds. */
 export function digestDueAt(written: DigestWritten | undefined, digest: RegionDigest): Instant {
   if (written === undefined) return Number.NEGATIVE_INFINITY;
-  const isSame = JSON.stringify(written.digest) === JSON.stringify(digest);
+  const isSame = meaningOf(written.digest) === meaningOf(digest);
   return written.at + (isSame ? digestLimits.everyMs : digestLimits.gapMs);
+}
+
+/** Evidence grows each second: by itself it is no reason to write. */
+function meaningOf(digest: RegionDigest): string {
+  const verdicts = digest.verdicts.map((each) => [each.backend, each.verdict]);
+  return JSON.stringify({ ...digest, verdicts });
 }
 
 /** The digest of one region as its control plane sees it now. */
 export function digestRegion(
   region: string,
-  from: { readonly policy: Policy; readonly proxies: Proxies; readonly drains: Drains },
+  from: {
+    readonly policy: Policy;
+    readonly proxies: Proxies;
+    readonly drains: Drains;
+    readonly judged: (backend: string) => JudgedBackend | undefined;
+  },
   now: Instant,
 ): RegionDigest {
   const pools = new Map<string, { backends: number; available: number }>();
+  const verdicts: VerdictNote[] = [];
   for (const backend of from.policy.backends) {
     if (backend.region !== region || backend.weight === 0) continue;
-    const { state } = from.proxies.backend(region, backend.name, now);
-    const isAvailable = state !== "ejected" && !from.drains.backends.has(backend.name);
+    const judged = from.judged(backend.name);
+    // Before there is a verdict, what most proxies hold out is out.
+    const isOut =
+      judged === undefined
+        ? from.proxies.backend(region, backend.name, now).state === "ejected"
+        : judged.verdict === "unhealthy";
+    const isAvailable = !isOut && !from.drains.backends.has(backend.name);
+    if (judged !== undefined) verdicts.push(...noteOf(judged));
     for (const { model } of backend.serves) {
       const pool = pools.get(model) ?? { backends: 0, available: 0 };
       pool.backends += 1;
@@ -61,7 +98,17 @@ export function digestRegion(
     pools: [...pools]
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([model, counts]) => ({ model, ...counts })),
+    verdicts: verdicts
+      .sort((a, b) => (a.backend < b.backend ? -1 : 1))
+      .slice(0, digestLimits.verdictsMax),
   };
+}
+
+function noteOf({ name, verdict, health }: JudgedBackend): readonly VerdictNote[] {
+  if (verdict === "healthy") return [];
+  const { n, bad } = health.signals[verdict === "unhealthy" ? "outage" : "failure"];
+  const reason = health.reason.slice(0, digestLimits.reasonLengthMax);
+  return [{ backend: name, verdict, n, bad, reason }];
 }
 
 /** A digest out of the store, whoever wrote it. */
@@ -80,7 +127,19 @@ export function parseDigest(region: string, value: unknown): Result<RegionDigest
     }
     read.push({ model, backends, available: Math.min(available, backends) });
   }
-  return ok({ region, proxies, pools: read });
+  return ok({ region, proxies, pools: read, verdicts: readVerdicts(value.verdicts) });
+}
+
+/** For people alone, so that one that can't be read is left out rather than the digest refused. */
+function readVerdicts(value: unknown): readonly VerdictNote[] {
+  if (!Array.isArray(value)) return [];
+  return value.slice(0, digestLimits.verdictsMax).flatMap((each: unknown) => {
+    const { backend, verdict, n, bad, reason } = isRecord(each) ? each : {};
+    const isVerdict = verdict === "degraded" || verdict === "unhealthy";
+    if (typeof backend !== "string" || !isVerdict || !isCount(n) || !isCount(bad)) return [];
+    const text = typeof reason === "string" ? reason.slice(0, digestLimits.reasonLengthMax) : "";
+    return [{ backend, verdict, n, bad, reason: text }];
+  });
 }
 
 function roundCount(count: number): number {

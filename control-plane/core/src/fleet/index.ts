@@ -9,6 +9,7 @@ export {
   type PoolCounts,
   parseDigest,
   type RegionDigest,
+  type VerdictNote,
 } from "./digest.ts";
 export {
   type BackendCondition,

@@ -18,7 +18,7 @@ test("an age counts from the newest sign, on the own clock, and never from the f
 test("regions that the policy no longer has are forgotten", () => {
   const signs = createRegionSigns();
   signs.see("gone", 0);
-  signs.setDigest({ region: "gone", proxies: 1, pools: [] });
+  signs.setDigest({ region: "gone", proxies: 1, pools: [], verdicts: [] });
   signs.keep(new Set(["eu"]));
   expect(signs.ageMs("gone", 0)).toBe(4_294_967_295);
   expect(signs.digest("gone")).toBeUndefined();
@@ -32,13 +32,13 @@ test.each([
 ])("a region that is %s is shown so", (_, { seenMs, proxies, draining }, expected) => {
   const signs = createRegionSigns();
   signs.see("eu", 0, seenMs);
-  signs.setDigest({ region: "eu", proxies, pools: [] });
+  signs.setDigest({ region: "eu", proxies, pools: [], verdicts: [] });
   expect(regionCondition("eu", signs, draining, 0).state).toBe(expected);
 });
 
 test("ready to take over is a region that lives and has a proxy and a backend", () => {
   const signs = createRegionSigns();
-  const digest = { region: "", proxies: 1, pools: [pool("m", 1)] };
+  const digest = { region: "", proxies: 1, pools: [pool("m", 1)], verdicts: [] };
   for (const region of ["ready", "empty", "failed", "silent"]) {
     signs.setDigest({ ...digest, region });
     if (region !== "silent") signs.see(region, 0);

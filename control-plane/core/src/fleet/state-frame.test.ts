@@ -1,9 +1,10 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { VersionSchema } from "@meridian/proto/gen/snapshot_pb";
-import { StateFrameSchema } from "@meridian/proto/gen/sync_pb";
+import { StateFrameSchema, Verdict } from "@meridian/proto/gen/sync_pb";
 import { samplePolicy } from "@meridian/proto/policy-sample";
 import { expect, test } from "vitest";
 import { type DrainOrder, drainsAt } from "../drain/index.ts";
+import { RegionHealth } from "../health/index.ts";
 import { createRegionSigns } from "./region-signs.ts";
 import { makeStateFrame, type StateSource } from "./state-frame.ts";
 
@@ -16,12 +17,29 @@ const drain = (kind: "region" | "backend", name: string, leftMs: number): DrainO
 });
 const pool = (model: string, available: number, backends = 2) => ({ model, backends, available });
 
+const noEvidence = {
+  name: "eu-a",
+  succeeded: 0,
+  failed: 0,
+  connectFailed: 0,
+  timed: 0,
+  slow: 0,
+  probes: 0,
+  probesFailed: 0,
+  canaries: 0,
+  canariesWrong: 0,
+  ejected: false,
+  canaryTokensPerDay: 0,
+  canaryVector: [],
+};
+
 function source(more: Partial<StateSource> = {}): StateSource {
   return {
     policy: samplePolicy(),
     version: create(VersionSchema, { epoch: 1n, sequence: 42n }),
     signs: createRegionSigns(),
     drains: drainsAt([], wall),
+    judged: () => undefined,
     storeReachable: true,
     ...more,
   };
@@ -51,7 +69,7 @@ test("what a digest says goes into the frame, with its age; models that the poli
   const signs = createRegionSigns();
   signs.see("us-east", 4_000);
   const pools = [pool("llama-70b", 0), pool("gone", 2)];
-  signs.setDigest({ region: "us-east", proxies: 3, pools });
+  signs.setDigest({ region: "us-east", proxies: 3, pools, verdicts: [] });
   const [usEast] = makeStateFrame(source({ signs }), view).regions;
   expect(usEast).toMatchObject({
     ageMs: 1_000,
@@ -74,6 +92,22 @@ test("drains are told with what is left of them; of backends only the own region
     [false, 0],
   ]);
   expect(frame.backends).toMatchObject([{ name: "eu-a", draining: true, drainLeftMs: 700 }]);
+});
+
+test("verdicts are told with the share, and who probes", () => {
+  const health = new RegionHealth();
+  health.arrange(samplePolicy());
+  for (let second = 1; second <= 3; second++) {
+    const now = second * 1_000;
+    const seen = { ...noEvidence, failed: second < 3 ? 10 : 0 };
+    health.take({ id: "proxy-eu-1", region: "eu-west" }, [seen], now);
+    health.tick(now);
+  }
+  const judged = (name: string) => health.backend(name, 3_000);
+  const frame = makeStateFrame(source({ judged }), { ...view, now: 3_000 });
+  expect(frame.backends).toMatchObject([
+    { name: "eu-a", verdict: Verdict.unhealthy, share: 0, probers: ["proxy-eu-1"] },
+  ]);
 });
 
 test("a frame survives its encoding", () => {

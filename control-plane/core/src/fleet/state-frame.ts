@@ -3,7 +3,7 @@
 
 import { create } from "@bufbuild/protobuf";
 import type { Instant, WallTime } from "@meridian/proto/base";
-import type { Backend, Policy } from "@meridian/proto/gen/policy_pb";
+import type { Policy } from "@meridian/proto/gen/policy_pb";
 import type { Version } from "@meridian/proto/gen/snapshot_pb";
 import {
   type BackendState,
@@ -13,8 +13,10 @@ import {
   RegionStateSchema,
   type StateFrame,
   StateFrameSchema,
+  Verdict,
 } from "@meridian/proto/gen/sync_pb";
-import { type DrainOrder, type Drains, drainLeftMs } from "../drain/index.ts";
+import { type Drains, drainLeftMs } from "../drain/index.ts";
+import type { JudgedBackend } from "../health/index.ts";
 import type { PoolCounts } from "./digest.ts";
 import type { RegionSigns } from "./region-signs.ts";
 
@@ -24,6 +26,8 @@ export type StateSource = {
   readonly version: Version;
   readonly signs: RegionSigns;
   readonly drains: Drains;
+  /** The verdict on a backend; undefined: there is none. */
+  readonly judged: (backend: string) => JudgedBackend | undefined;
   readonly storeReachable: boolean;
 };
 
@@ -46,7 +50,7 @@ export function makeStateFrame(source: StateSource, view: FrameView): StateFrame
     ),
     backends: source.policy.backends
       .filter((each) => each.region === view.region)
-      .flatMap((each) => backendState(each, source.drains.backends.get(each.name), view.wall)),
+      .flatMap(({ name }) => backendState(name, source, view.wall)),
     storeReachable: source.storeReachable,
   });
 }
@@ -69,15 +73,34 @@ function regionState(
   });
 }
 
-/** Only what there is something to say about: an operator's drain. Verdicts come with the health procedure. */
+/** Only what there is something to say about: a verdict, or an operator's drain. */
 function backendState(
-  backend: Backend,
-  drain: DrainOrder | undefined,
+  name: string,
+  { drains, judged }: StateSource,
   wall: WallTime,
 ): readonly BackendState[] {
-  if (drain === undefined) return [];
-  const left = drainLeftMs(drain, wall);
-  return [create(BackendStateSchema, { name: backend.name, draining: true, drainLeftMs: left })];
+  const drain = drains.backends.get(name);
+  const verdict = judged(name);
+  if (drain === undefined && verdict === undefined) return [];
+  return [
+    create(BackendStateSchema, {
+      name,
+      draining: drain !== undefined,
+      drainLeftMs: drain === undefined ? 0 : drainLeftMs(drain, wall),
+      ...(verdict === undefined ? {} : verdictFields(verdict)),
+    }),
+  ];
+}
+
+function verdictFields(judged: JudgedBackend) {
+  return {
+    verdict: Verdict[judged.verdict],
+    share: Math.round(judged.share * 1_000),
+    proving: judged.isProving,
+    freezeBaseline: judged.freezesBaseline,
+    probers: [...judged.probers],
+    canaryVector: [...judged.canaryVector],
+  };
 }
 
 /** Every pool with all its backends available: what holds of a region that has said nothing yet. */

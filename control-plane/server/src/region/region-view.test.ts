@@ -38,7 +38,7 @@ test("a clock ahead of ours makes no sign younger than new", () => {
 
 test("a digest that can't be read is told with its place, and the last good one stays", () => {
   const { view, bad } = open();
-  const digest = { region: "eu", proxies: 2, pools: [] };
+  const digest = { region: "eu", proxies: 2, pools: [], verdicts: [] };
   expect(view.takeRuntime([put(keys.digest("eu"), digest)], false)).toBe(true);
   for (const value of ["{", "[]", '{"proxies":-1,"pools":[]}']) {
     expect(view.takeRuntime([put(keys.digest("eu"), value)], false)).toBe(false);

@@ -7,6 +7,7 @@ import {
   digestRegion,
   type Proxies,
 } from "@meridian/control-core/fleet";
+import type { RegionHealth } from "@meridian/control-core/health";
 import type { Clock, Instant } from "@meridian/proto/base";
 import type { Published } from "../published.ts";
 import { keys } from "../store/keys.ts";
@@ -22,6 +23,7 @@ export type RegionWriterOptions = {
   readonly regions: readonly string[];
   readonly proxies: Proxies;
   readonly view: RegionView;
+  readonly health: RegionHealth;
   readonly published: () => Published | undefined;
   /** After each write; undefined: it worked. */
   readonly noteWrite: (failure: string | undefined) => void;
@@ -81,10 +83,11 @@ export class RegionWriter {
   }
 
   #dueDigests(now: Instant): readonly DigestWritten[] {
-    const { published, proxies, view, regions } = this.#options;
+    const { published, proxies, view, health, regions } = this.#options;
     const policy = published()?.policy;
     if (policy === undefined) return [];
-    const from = { policy, proxies, drains: view.drains() };
+    const judged = (name: string) => health.backend(name, now);
+    const from = { policy, proxies, drains: view.drains(), judged };
     const present = new Set(
       proxies.list(now).flatMap((each) => (each.isFresh ? [each.region] : [])),
     );

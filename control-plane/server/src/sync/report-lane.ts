@@ -3,6 +3,7 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { type ServerDuplexStream, status } from "@grpc/grpc-js";
 import type { Proxies } from "@meridian/control-core/fleet";
+import type { RegionHealth } from "@meridian/control-core/health";
 import type { Clock } from "@meridian/proto/base";
 import { ReportAckSchema, type ReportFrame } from "@meridian/proto/gen/sync_pb";
 import { type CallRefusal, identify } from "../grpc/caller.ts";
@@ -12,6 +13,7 @@ export type ReportCall = ServerDuplexStream<ReportFrame, Buffer>;
 
 export type ReportLaneOptions = {
   readonly proxies: Proxies;
+  readonly health: RegionHealth;
   readonly clock: Clock;
   readonly noteReport: () => void;
 };
@@ -63,11 +65,13 @@ export class ReportLane {
       this.#fail(call, node.error);
       return;
     }
-    const { proxies, clock, noteReport } = this.#options;
-    if (!proxies.report(node.value, frame, clock.now())) {
+    const { proxies, health, clock, noteReport } = this.#options;
+    const now = clock.now();
+    if (!proxies.report(node.value, frame, now)) {
       this.#fail(call, fleetFull);
       return;
     }
+    health.take(node.value, frame.backends, now);
     noteReport();
     // A proxy that does not read its acknowledgements loses them, not this process's memory.
     if (call.writableLength > 0) return;
