@@ -3,7 +3,9 @@
 import { randomUUID } from "node:crypto";
 import { createEngine } from "@meridian/data-core/engine";
 import { type Clock, formatProblem, seededRandom } from "@meridian/proto/base";
+import type { Logger } from "pino";
 import { startControl } from "./control/start-control.ts";
+import { createDecisionPages, createDecisions, type Decisions } from "./decisions/index.ts";
 import { endBySignal, ListenError, listenAll, listenApp, listenOn, within } from "./lifecycle.ts";
 import { createOpsServer } from "./ops-server.ts";
 import { RegionWatch } from "./region-watch.ts";
@@ -39,6 +41,7 @@ async function run(settings: Settings, tls: TlsFiles): Promise<void> {
     random: random.fork("engine"),
     onHealthChange: (target, change) => logger.warn({ target, ...change }, "health changed"),
   });
+  const decisions = openDecisions(settings, logger);
   const server = createDataServer({
     engine,
     random: random.fork("server"),
@@ -47,7 +50,7 @@ async function run(settings: Settings, tls: TlsFiles): Promise<void> {
     peerTls: tls,
     logger,
     metrics,
-    decisions: { record: () => undefined },
+    decisions,
   });
   metrics.watchConnections(server.clientApp.server);
   if (server.peerApp !== undefined) metrics.watchConnections(server.peerApp.server);
@@ -60,6 +63,7 @@ async function run(settings: Settings, tls: TlsFiles): Promise<void> {
     metrics,
     engine,
     server,
+    decisions,
     isStopping: () => isStopping,
   });
   const { status } = control;
@@ -68,7 +72,13 @@ async function run(settings: Settings, tls: TlsFiles): Promise<void> {
   const ops = createOpsServer({
     readiness: () => control.readiness(),
     region: () => watch.read(),
-    metrics: () => metrics.expose({ ...control.readings(), isOpen: watch.read().isOpen }),
+    metrics: () =>
+      metrics.expose({
+        ...control.readings(),
+        isOpen: watch.read().isOpen,
+        decisionsDropped: decisions.dropped(),
+      }),
+    decisions: createDecisionPages(decisions, settings),
     metricsType: metrics.contentType,
   });
   try {
@@ -98,9 +108,19 @@ async function run(settings: Settings, tls: TlsFiles): Promise<void> {
     const isDrained = await within(settings.drainMs, server.beginDrain());
     logger.info({ isDrained }, "stopping");
     await Promise.all([within(diskMs, control.close()), server.close()]);
+    await within(diskMs, decisions.close());
     logger.flush();
   });
   await control.connect();
+}
+
+function openDecisions(settings: Settings, logger: Logger): Decisions {
+  return createDecisions({
+    ...settings,
+    clock,
+    recordsMax: settings.decisionsMax,
+    failed: (cause) => logger.warn({ cause: String(cause) }, "decision records can't be written"),
+  });
 }
 
 /** What the start took, in real time and in processor time; the budget is one second. */

@@ -116,6 +116,12 @@ export const metricTable = {
     labels: [],
     help: "Last-good files that could not be written or were refused",
   },
+  decisionsDropped: {
+    name: "meridian_decisions_dropped_total",
+    type: "counter",
+    labels: [],
+    help: "Decision records that were to go to disk and did not: too many at once, or the disk refused",
+  },
   stateAge: {
     name: "meridian_state_age_seconds",
     type: "gauge",

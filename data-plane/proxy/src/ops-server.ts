@@ -1,6 +1,7 @@
 // Health and metrics over plain HTTP, for probes, DNS servers and routers. Answers from memory: it asks nobody.
 
 import { createServer, type Server, type ServerResponse } from "node:http";
+import type { DecisionPages } from "./decisions/index.ts";
 import type { RegionVerdict } from "./region-verdict.ts";
 
 /** What the endpoints tell, read at each question. */
@@ -10,6 +11,7 @@ export type OpsSource = {
   readonly region: () => RegionReading;
   readonly metrics: () => Promise<string>;
   readonly metricsType: string;
+  readonly decisions: DecisionPages;
 };
 
 export type RegionReading = {
@@ -28,20 +30,23 @@ export type RegionReading = {
 /** Probes and scrapers are few; more connections than this are dropped. */
 const connectionsMax = 512;
 
+const paths =
+  "/livez /readyz /gslb/ready /gslb/weight /gslb/state /metrics /decisions /decisions/ID";
+
 type Reply = { readonly status: number; readonly type: string; readonly body: string };
 
 /**
- * /livez /readyz /gslb/ready /gslb/weight /gslb/state /metrics. The caller calls `listen`.
- * Bodies: one line of text, but JSON for /gslb/state and Prometheus's text for /metrics.
+ * /livez /readyz /gslb/ready /gslb/weight /gslb/state /metrics /decisions. The caller calls `listen`.
+ * Bodies: one line of text, but JSON for /gslb/state and /decisions, and Prometheus's text for /metrics.
  */
 export function createOpsServer(source: OpsSource): Server {
   const server = createServer((request, response) => {
-    const path = (request.url ?? "/").split("?")[0] ?? "/";
+    const [path = "/", query = ""] = (request.url ?? "/").split("?");
     if (request.method !== "GET" && request.method !== "HEAD") {
       send(response, line(405, "only GET is possible here"));
       return;
     }
-    answer(source, path).then(
+    answer(source, path, query).then(
       (reply) => send(response, reply),
       (cause: unknown) => send(response, line(500, String(cause))),
     );
@@ -50,7 +55,7 @@ export function createOpsServer(source: OpsSource): Server {
   return server;
 }
 
-async function answer(source: OpsSource, path: string): Promise<Reply> {
+async function answer(source: OpsSource, path: string, query: string): Promise<Reply> {
   switch (path) {
     case "/livez":
       return line(200, "alive");
@@ -68,8 +73,18 @@ async function answer(source: OpsSource, path: string): Promise<Reply> {
       return regionState(source.region());
     case "/metrics":
       return { status: 200, type: source.metricsType, body: await source.metrics() };
-    default:
-      return line(404, "there are /livez /readyz /gslb/ready /gslb/weight /gslb/state /metrics");
+    case "/decisions": {
+      const { status, value } = await source.decisions.latest(
+        new URLSearchParams(query).get("limit"),
+      );
+      return json(status, value);
+    }
+    default: {
+      const [, id] = /^\/decisions\/([\w.:-]{1,128})$/.exec(path) ?? [];
+      if (id === undefined) return line(404, `there are ${paths}`);
+      const { status, value } = await source.decisions.one(id);
+      return json(status, value);
+    }
   }
 }
 
@@ -77,7 +92,11 @@ function regionState(reading: RegionReading): Reply {
   const { isStale, live, region, revision, since, verdict } = reading;
   const { standing: state, weight, reason } = verdict;
   const body = { region, state, weight, since, revision, stale: isStale, reason, live };
-  return { status: 200, type: "application/json", body: `${JSON.stringify(body)}\n` };
+  return json(200, body);
+}
+
+function json(status: number, value: unknown): Reply {
+  return { status, type: "application/json", body: `${JSON.stringify(value)}\n` };
 }
 
 function line(status: number, text: string): Reply {

@@ -30,7 +30,7 @@ export const settingsTable = {
     fallback: [],
   }),
   MERIDIAN_PEER_VIA: list("peer addresses reached another way, ADDRESS=WAY", { fallback: [] }),
-  MERIDIAN_DATA_DIR: text("folder of the last-good snapshot; this proxy's own"),
+  MERIDIAN_DATA_DIR: text("folder of the last-good snapshot and decisions; this proxy's own"),
   MERIDIAN_TLS_DIR: text("folder with ca.pem, cert.pem and key.pem"),
   MERIDIAN_DRAIN_MS: integer(
     "how long a stop waits for live requests, milliseconds",
@@ -41,6 +41,11 @@ export const settingsTable = {
     "largest request body, bytes",
     { min: 1_024, max: 1_073_741_824 },
     { fallback: 33_554_432 },
+  ),
+  MERIDIAN_DECISIONS: integer(
+    "requests that can be explained afterwards, kept in memory; 0: none",
+    { min: 0, max: 1_000_000 },
+    { fallback: 10_000 },
   ),
   MERIDIAN_LOG_LEVEL: text("trace, debug, info, warn, error or fatal", { fallback: "info" }),
 };
@@ -61,6 +66,8 @@ export type Settings = {
   readonly tlsDir: string;
   readonly drainMs: number;
   readonly bodyBytesMax: number;
+  /** Requests whose decision records are remembered; 0: none. */
+  readonly decisionsMax: number;
   readonly logLevel: string;
 };
 
@@ -108,6 +115,7 @@ function arrange(read: SettingsOf<typeof settingsTable>): Settings {
     tlsDir: read.MERIDIAN_TLS_DIR,
     drainMs: read.MERIDIAN_DRAIN_MS,
     bodyBytesMax: read.MERIDIAN_BODY_MAX_BYTES,
+    decisionsMax: read.MERIDIAN_DECISIONS,
     logLevel: read.MERIDIAN_LOG_LEVEL,
   };
 }

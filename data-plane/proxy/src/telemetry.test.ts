@@ -33,6 +33,7 @@ const readings: Readings = {
   ]),
   isReady: true,
   isOpen: false,
+  decisionsDropped: 0,
 };
 
 function exchange(more: Partial<FinishedExchange>): FinishedExchange {

@@ -16,6 +16,8 @@ export type Readings = {
   readonly controls: ReadonlyMap<string, boolean>;
   readonly isReady: boolean;
   readonly isOpen: boolean;
+  /** Decision records that did not get to disk. */
+  readonly decisionsDropped: number;
 };
 
 export type ProxyMetrics = RequestMetrics & {
@@ -62,6 +64,8 @@ export function createMetrics(ownRegion: string): ProxyMetrics {
       counters.bytes.reset();
       counters.bytes.inc({ direction: "in" }, received);
       counters.bytes.inc({ direction: "out" }, sent);
+      counters.decisionsDropped.reset();
+      counters.decisionsDropped.inc(readings.decisionsDropped);
       return registry.metrics();
     },
     contentType: registry.contentType,
@@ -86,6 +90,7 @@ function createCounters(registry: Registry) {
     snapshotsApplied: counter(metricTable.snapshotsApplied),
     snapshotsRefused: counter(metricTable.snapshotsRefused),
     lastGoodFailures: counter(metricTable.lastGoodFailures),
+    decisionsDropped: counter(metricTable.decisionsDropped),
   };
 }
 

@@ -1,3 +1,4 @@
+import type { Random } from "@meridian/proto/base";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type {
@@ -6,6 +7,7 @@ import type {
   AttemptEvent,
   AttemptPorts,
   Budgets,
+  CallBudget,
   Candidate,
 } from "./attempt.ts";
 import { AttemptMachine } from "./attempt-machine.ts";
@@ -14,7 +16,7 @@ import { type FailureKind, upstreamFailure } from "./failure.ts";
 const budgets: Budgets = {
   connectMs: 100,
   headersMs: 1_000,
-  slowMs: 500,
+  slowMs: 99_999,
   firstTokenMs: 1_000,
   betweenTokensMs: 500,
   totalMs: 10_000,
@@ -22,6 +24,9 @@ const budgets: Budgets = {
   hedges: false,
   continues: false,
 };
+
+/** Back-offs of this one are over at once. */
+const noWait: Random = { next: () => 0, integer: () => 0, fork: () => noWait };
 
 function candidate(slot: number, kind: Candidate["kind"] = "backend"): Candidate {
   return {
@@ -33,24 +38,60 @@ function candidate(slot: number, kind: Candidate["kind"] = "backend"): Candidate
     protocol: "openai",
     model: "m",
     upstreamModel: undefined,
-    assistantPrefix: "none",
+    assistantPrefix: kind === "peer" || slot % 2 === 1 ? "append" : "none",
   };
 }
 
-type Fake = AttemptPorts & { readonly ends: AttemptEnd[]; live: number };
+function canContinue(each: Candidate): boolean {
+  return each.assistantPrefix !== "none";
+}
+
+type Fake = AttemptPorts & {
+  readonly ends: AttemptEnd[];
+  readonly slowOnes: number[];
+  readonly waits: [slot: number, ms: number][];
+  readonly spent: CallBudget[];
+  live: number;
+  liveMost: number;
+  /** Calls that each budget still pays for. */
+  readonly purse: { retry: number; hedge: number };
+  hedgeMs: number;
+};
 
 function ports(candidates: readonly Candidate[]): Fake {
   const fake: Fake = {
     ends: [],
+    slowOnes: [],
+    waits: [],
+    spent: [],
     live: 0,
-    next: ({ excluded }) => {
-      const found = candidates.find((each) => !excluded.includes(each.slot));
+    liveMost: 0,
+    purse: { retry: 100, hedge: 100 },
+    hedgeMs: 200,
+    next: ({ excluded, role, callsLeft }) => {
+      expect(callsLeft).toBeGreaterThan(0);
+      const able = role === "continuation" ? candidates.filter(canContinue) : candidates;
+      const found = able.find((each) => !excluded.includes(each.slot));
       return found === undefined
-        ? { candidate: undefined, reason: "nobody" }
+        ? { candidate: undefined, reason: "nobody", retryAfterMs: 700 }
         : { candidate: found, reason: "first", considered: { names: [], scores: [] } };
     },
     started: () => {
       fake.live += 1;
+      fake.liveMost = Math.max(fake.liveMost, fake.live);
+    },
+    slow: ({ slot }) => {
+      fake.slowOnes.push(slot);
+    },
+    waited: ({ slot }, ms) => {
+      fake.waits.push([slot, ms]);
+    },
+    hedgeDelayMs: () => fake.hedgeMs,
+    spend: (budget) => {
+      if (fake.purse[budget] <= 0) return false;
+      fake.purse[budget] -= 1;
+      fake.spent.push(budget);
+      return true;
     },
     ended: (end) => {
       fake.live -= 1;
@@ -65,7 +106,7 @@ function machine(
   given: Partial<Budgets> = {},
 ): { machine: AttemptMachine; fake: Fake } {
   const fake = ports(Array.from({ length: count }, (_, slot) => candidate(slot)));
-  return { machine: new AttemptMachine(fake, { ...budgets, ...given }), fake };
+  return { machine: new AttemptMachine(fake, { ...budgets, ...given }, noWait), fake };
 }
 
 function failed(attempt: number, kind: FailureKind = "connect"): AttemptEvent {
@@ -126,7 +167,7 @@ test("the last candidate is waited for, to connect and to answer", () => {
   const { machine: attempts } = machine(1);
   attempts.step({ kind: "start" }, 0);
   expect(attempts.step({ kind: "tick" }, 100)).toEqual([]);
-  expect(attempts.wakeAt()).toBe(10_000);
+  expect(attempts.wakeAt()).toBe(1_000);
   attempts.step({ kind: "connected", attempt: 1 }, 150);
   expect(attempts.step({ kind: "tick" }, 1_000)).toEqual([]);
   expect(kinds(attempts.step({ kind: "token", attempt: 1, continuable: false }, 5_000))).toEqual([
@@ -170,7 +211,7 @@ test("the attempts that are allowed are a limit on calls, whatever candidates ar
 
 test("a region that took nothing costs no attempt", () => {
   const regions = [candidate(0), candidate(1, "peer"), candidate(2, "peer"), candidate(3, "peer")];
-  const attempts = new AttemptMachine(ports(regions), { ...budgets, attempts: 2 });
+  const attempts = new AttemptMachine(ports(regions), { ...budgets, attempts: 2 }, noWait);
   attempts.step({ kind: "start" }, 0);
   expect(kinds(attempts.step(failed(1), 1))).toEqual(["call 2"]);
   expect(kinds(attempts.step(failed(2, "region-refused"), 2))).toEqual(["call 3"]);
@@ -232,7 +273,7 @@ test("any events: one commit at most, attempts bounded, one hop, every call ende
   fc.assert(
     fc.property(script, world, fc.integer({ min: 1, max: 5 }), (events, given, allowed) => {
       const fake = ports(given.map((kind, slot) => candidate(slot, kind)));
-      const attempts = new AttemptMachine(fake, { ...budgets, attempts: allowed });
+      const attempts = new AttemptMachine(fake, { ...budgets, attempts: allowed }, noWait);
       const commands: AttemptCommand[] = [];
       let now = 0;
       const step = (event: AttemptEvent): void => {

@@ -1,7 +1,7 @@
-// The state machine of one request's attempts. One call at a time; every wait has a deadline; it always ends.
-// Rules: before the commit another candidate may take over; after it only the error is left. See attempt.ts.
+// The state machine of one request's attempts. Two calls at most live at once; every wait has a deadline; it always ends.
+// Rules: before the commit another candidate may take over; after it a continuation alone, or the error. See attempt.ts.
 
-import { assertNever, type Instant } from "@meridian/proto/base";
+import { assertNever, fullJitterMs, type Instant, type Random } from "@meridian/proto/base";
 import type {
   AttemptCommand,
   AttemptEvent,
@@ -9,72 +9,84 @@ import type {
   AttemptRecord,
   Attempts,
   Budgets,
+  CallRole,
   Candidate,
   Choice,
+  Ending,
+  NoChoice,
 } from "./attempt.ts";
-import { type UpstreamFailure, upstreamFailure } from "./failure.ts";
+import { isUnsent, ruleOf, type UpstreamFailure, upstreamFailure } from "./failure.ts";
+import { LiveCall } from "./live-call.ts";
 
 const nothing: readonly AttemptCommand[] = [];
 const never = Number.POSITIVE_INFINITY;
 
-type MutableRecord = { -readonly [K in keyof AttemptRecord]: AttemptRecord[K] };
+/** News of one call. */
+type CallEvent = Exclude<
+  AttemptEvent,
+  { readonly kind: "start" | "client-gone" | "tick" | "paused" | "resumed" }
+>;
+
+/** The wait before the second and each later retry: at most 25 ms × 2^retry, and never more than a second. */
+export const backOff = { baseMs: 25, capMs: 1_000 } as const;
 
 /** See `Attempts`. */
 export class AttemptMachine implements Attempts {
   readonly #ports: AttemptPorts;
   readonly #budgets: Budgets;
-  readonly #records: MutableRecord[] = [];
+  readonly #random: Random;
+  readonly #records: AttemptRecord[] = [];
   readonly #excluded: number[] = [];
+  /** At most two. */
+  readonly #live: LiveCall[] = [];
   #state: "new" | "trying" | "committed" | "finished" = "new";
-  #live: MutableRecord | undefined;
   #counted = 0;
   #isPaused = false;
   #totalAt: Instant = never;
-  /** Deadline of the phase that the live call is in. */
-  #phaseAt: Instant = never;
-  #phase: "connect" | "first-token" | "between-tokens" = "connect";
+  /** End of a back-off; Infinity when there is none. */
+  #retryAt: Instant = never;
+  /** Retries that a failure with something sent led to: the first goes at once, the others wait. */
+  #retries = 0;
+  #mayHedge: boolean;
+  #last: UpstreamFailure | undefined;
+  /** The attempt whose answer the client reads. */
+  #speaker = 0;
+  /** What the client has can be gone on from. */
+  #continuable = false;
+  /** Why the speaker broke off, while others are asked to go on. */
+  #broken: UpstreamFailure | undefined;
 
-  constructor(ports: AttemptPorts, budgets: Budgets) {
+  constructor(ports: AttemptPorts, budgets: Budgets, random: Random) {
     this.#ports = ports;
     this.#budgets = budgets;
+    this.#random = random;
+    this.#mayHedge = budgets.hedges;
   }
 
   step(event: AttemptEvent, now: Instant): readonly AttemptCommand[] {
     if (this.#state === "finished") return nothing;
-    if (event.kind === "start") return this.#start(now);
-    if (event.kind === "client-gone") return this.#leave(now);
-    if (event.kind === "tick") return this.#tick(now);
-    const live = this.#live;
-    if (live === undefined || live.attempt !== event.attempt) return nothing;
     switch (event.kind) {
-      case "connected":
-        this.#enter("first-token", live.startedAt + this.#budgets.firstTokenMs);
-        return nothing;
-      case "headers":
-        return nothing;
-      case "activity":
-        if (this.#state === "committed") this.#awaitToken(now);
-        return nothing;
+      case "start":
+        return this.#start(now);
+      case "client-gone":
+        return this.#leave(now);
+      case "tick":
+        return this.#tick(now);
       case "paused":
       case "resumed":
-        this.#isPaused = event.kind === "paused";
-        if (this.#state === "committed") this.#awaitToken(now);
-        return nothing;
-      case "token":
-        return this.#token(live, now);
-      case "complete":
-        return this.#complete(live, now);
-      case "rejected":
-        return this.#reject(live, now);
-      case "failed":
-        return this.#fail(live, event.failure, now);
-      default:
-        return assertNever(event);
+        return this.#pause(event.kind === "paused", now);
+      default: {
+        const call = this.#live.find((each) => each.record.attempt === event.attempt);
+        return call === undefined ? nothing : this.#hear(call, event, now);
+      }
     }
   }
 
   wakeAt(): Instant {
-    return this.#state === "finished" ? never : Math.min(this.#totalAt, this.#phaseAt);
+    if (this.#state === "finished") return never;
+    let at = Math.min(this.#totalAt, this.#retryAt);
+    for (const call of this.#live) at = Math.min(at, call.dueAt());
+    return at;
   }
 
   deadlineAt(): Instant {
@@ -83,6 +95,10 @@ export class AttemptMachine implements Attempts {
 
   committed(): boolean {
     return this.#state === "committed";
+  }
+
+  mayContinue(): boolean {
+    return this.#budgets.continues && this.#counted < this.#budgets.attempts;
   }
 
   finished(): boolean {
@@ -97,166 +113,285 @@ export class AttemptMachine implements Attempts {
     if (this.#state !== "new") return nothing;
     this.#state = "trying";
     this.#totalAt = now + this.#budgets.totalMs;
-    return this.#callNext(undefined, now);
+    return this.#callNext(now);
   }
 
   #leave(now: Instant): readonly AttemptCommand[] {
-    const cancelled = this.#cancel(undefined, now);
-    return [...cancelled, this.#finish({ kind: "client-gone" })];
+    const commands = this.#cancelAll(undefined, now);
+    return [...commands, this.#finish({ kind: "client-gone" })];
   }
 
-  #token(live: MutableRecord, now: Instant): readonly AttemptCommand[] {
-    this.#awaitToken(now);
-    if (this.#state === "committed") return nothing;
+  /** It is the client that does not read, whoever speaks: while it does not, no token can come, and only the total binds. */
+  #pause(isPaused: boolean, now: Instant): readonly AttemptCommand[] {
+    this.#isPaused = isPaused;
+    this.#speaking()?.awaitToken(now, isPaused);
+    return nothing;
+  }
+
+  #hear(call: LiveCall, event: CallEvent, now: Instant): readonly AttemptCommand[] {
+    switch (event.kind) {
+      case "connected":
+        call.connected(now);
+        return nothing;
+      case "headers":
+        call.headers(now);
+        return nothing;
+      case "activity":
+        if (call === this.#speaking()) call.awaitToken(now, this.#isPaused);
+        return nothing;
+      case "token":
+        this.#continuable = event.continuable;
+        return this.#token(call, now);
+      case "complete":
+        return this.#complete(call, now);
+      case "rejected":
+        return this.#reject(call, now);
+      case "failed":
+        return this.#fail(call, event.failure, now);
+      default:
+        return assertNever(event);
+    }
+  }
+
+  #token(call: LiveCall, now: Instant): readonly AttemptCommand[] {
+    const isFirst = call.token(now);
+    call.awaitToken(now, this.#isPaused);
+    return isFirst ? this.#speak(call, now) : nothing;
+  }
+
+  /** From now on the client hears this call; a second one is of no more use. */
+  #speak(call: LiveCall, now: Instant): readonly AttemptCommand[] {
+    const { attempt, candidate, startedAt } = call.record;
+    if (this.#budgets.hedges) this.#ports.waited(candidate, now - startedAt);
+    this.#markSlow(call, now);
+    call.slowAt = never;
+    const kind = this.#state === "committed" ? "splice" : "commit";
     this.#state = "committed";
-    live.firstTokenAt = now;
-    return [{ kind: "commit", attempt: live.attempt }];
+    this.#speaker = attempt;
+    this.#broken = undefined;
+    if (this.#live.length < 2) return [{ kind, attempt }];
+    return [{ kind, attempt }, ...this.#cancelOthers(call, now)];
   }
 
-  /** While the client does not read, no token can come: only the total binds. */
-  #awaitToken(now: Instant): void {
-    this.#enter("between-tokens", this.#isPaused ? never : now + this.#budgets.betweenTokensMs);
+  #complete(call: LiveCall, now: Instant): readonly AttemptCommand[] {
+    const { attempt } = call.record;
+    const commands = call.token(now) ? this.#speak(call, now) : nothing;
+    this.#end(call, "complete", undefined, now);
+    return [...commands, this.#finish({ kind: "complete", attempt })];
   }
 
-  #complete(live: MutableRecord, now: Instant): readonly AttemptCommand[] {
-    const attempt = live.attempt;
-    const wasCommitted = this.#state === "committed";
-    live.firstTokenAt ??= now;
-    this.#end(live, "complete", undefined, now);
-    const finish = this.#finish({ kind: "complete", attempt });
-    return wasCommitted ? [finish] : [{ kind: "commit", attempt }, finish];
+  /** The request's fault. A continuation is our own making: its refusal is the target's, and no answer to the client. */
+  #reject(call: LiveCall, now: Instant): readonly AttemptCommand[] {
+    const { attempt } = call.record;
+    if (this.#speaker === attempt) return nothing;
+    this.#end(call, "rejected", undefined, now);
+    if (this.#state === "committed") return this.#goOn(now);
+    const commands = this.#cancelAll(undefined, now);
+    return [...commands, this.#finish({ kind: "rejected", attempt })];
   }
 
-  #reject(live: MutableRecord, now: Instant): readonly AttemptCommand[] {
-    if (this.#state === "committed") return nothing;
-    this.#end(live, "rejected", undefined, now);
-    return [this.#finish({ kind: "rejected", attempt: live.attempt })];
+  #fail(call: LiveCall, failure: UpstreamFailure, now: Instant): readonly AttemptCommand[] {
+    this.#end(call, "failed", failure, now);
+    if (this.#state === "committed") {
+      this.#broken ??= failure;
+      return this.#goOn(now);
+    }
+    this.#last = failure;
+    // The other one may still answer.
+    return this.#live.length > 0 ? nothing : this.#retry(failure, now);
   }
 
-  #fail(live: MutableRecord, failure: UpstreamFailure, now: Instant): readonly AttemptCommand[] {
-    const attempt = live.attempt;
-    this.#end(live, "failed", failure, now);
-    if (this.#state === "committed") return [this.#finish({ kind: "broken", attempt, failure })];
-    if (isFree(live.candidate, failure)) this.#counted -= 1;
-    return this.#callNext(failure, now);
+  #retry(failure: UpstreamFailure, now: Instant): readonly AttemptCommand[] {
+    if (now >= this.#totalAt) return this.#endOfTime(now);
+    const rule = ruleOf(failure);
+    const choice = rule.retried ? this.#next("retry", now) : notRetried;
+    if (choice.candidate === undefined) return [this.#refuse(choice)];
+    if (!rule.spends) return [this.#call(choice, "retry", now)];
+    if (!this.#ports.spend("retry", now)) return [this.#refuse(budgetSpent)];
+    this.#retries += 1;
+    if (this.#retries === 1) return [this.#call(choice, "retry", now)];
+    // Half of what is left of the time at most: an answer takes some, too.
+    const capMs = Math.min(backOff.capMs, (this.#totalAt - now) / 2);
+    const limits = { baseMs: backOff.baseMs, capMs };
+    this.#retryAt = now + fullJitterMs(this.#retries - 1, limits, this.#random);
+    return nothing;
+  }
+
+  /** The client has a part of an answer: somebody may go on from it, or it is told that it is broken. */
+  #goOn(now: Instant): readonly AttemptCommand[] {
+    const failure = this.#broken ?? upstreamFailure("truncated", "the answer broke off");
+    const may = this.mayContinue() && this.#continuable && now < this.#totalAt;
+    if (may && ruleOf(failure).continued) {
+      const choice = this.#next("continuation", now);
+      if (choice.candidate !== undefined) return [this.#call(choice, "continuation", now)];
+    }
+    return [this.#finish({ kind: "broken", attempt: this.#speaker, failure })];
   }
 
   #tick(now: Instant): readonly AttemptCommand[] {
+    if (this.#state === "new") return nothing;
     if (now >= this.#totalAt) return this.#endOfTime(now);
-    if (now < this.#phaseAt || this.#live === undefined) return nothing;
-    const { attempt } = this.#live;
-    if (this.#phase === "between-tokens") {
-      const failure = upstreamFailure("between-tokens-timeout", "the model server stalled");
-      const cancelled = this.#cancel(failure, now);
-      return [...cancelled, this.#finish({ kind: "broken", attempt, failure })];
+    if (now >= this.#retryAt) {
+      this.#retryAt = never;
+      return this.#callNext(now);
     }
-    // The last candidate is never cut for being slow: an answer late is better than none.
-    const choice = this.#next(now);
-    if (choice.candidate === undefined) {
-      this.#phaseAt = never;
+    const commands: AttemptCommand[] = [];
+    for (const call of [...this.#live]) {
+      if (now >= call.slowAt) this.#markSlow(call, now);
+      if (now >= call.hedgeAt) commands.push(...this.#hedge(call, now));
+      if (now >= call.boundAt) commands.push(...this.#overdue(call, now));
+    }
+    return commands;
+  }
+
+  /** A stalled stream is cut. Before its first token a call is cut only for another: late is better than never. */
+  #overdue(call: LiveCall, now: Instant): readonly AttemptCommand[] {
+    const failure = call.lateness();
+    const { candidate, role } = call.record;
+    if (call === this.#speaking()) {
+      this.#broken = failure;
+      return [this.#cancel(call, failure, now), ...this.#goOn(now)];
+    }
+    const successor = role === "continuation" ? role : "retry";
+    const choice = this.#next(successor, now, isReturned(candidate, failure) ? 1 : 0);
+    if (choice.candidate === undefined || !this.#pays(successor, failure, now)) {
+      call.waitOn();
       return nothing;
     }
-    const failure =
-      this.#phase === "connect"
-        ? upstreamFailure("connect-timeout", "no connection in time")
-        : upstreamFailure("first-token-timeout", "no token in time");
-    const { candidate } = this.#live;
-    const cancelled = this.#cancel(failure, now);
-    if (isFree(candidate, failure)) this.#counted -= 1;
-    return [...cancelled, this.#call(choice, now)];
+    const cancelled = this.#cancel(call, failure, now);
+    return [cancelled, this.#call(choice, successor, now)];
+  }
+
+  #pays(role: CallRole, failure: UpstreamFailure, now: Instant): boolean {
+    if (role === "continuation" || !ruleOf(failure).spends) return true;
+    return this.#ports.spend("retry", now);
+  }
+
+  /** One second call for each request, beside the only live one. */
+  #hedge(call: LiveCall, now: Instant): readonly AttemptCommand[] {
+    call.hedgeAt = never;
+    if (!this.#mayHedge || this.#live.length > 1) return nothing;
+    const choice = this.#next("hedge", now);
+    if (choice.candidate === undefined || !this.#ports.spend("hedge", now)) return nothing;
+    this.#mayHedge = false;
+    return [this.#call(choice, "hedge", now)];
+  }
+
+  #markSlow(call: LiveCall, now: Instant): void {
+    if (now < call.slowAt) return;
+    call.slowAt = never;
+    call.record.slow = true;
+    this.#ports.slow(call.record.candidate, now);
   }
 
   #endOfTime(now: Instant): readonly AttemptCommand[] {
     const failure = upstreamFailure("total-timeout", "the time for the request is over");
-    const attempt = this.#live?.attempt ?? 0;
+    const attempt = this.#speaker;
     const wasCommitted = this.#state === "committed";
-    const cancelled = this.#cancel(failure, now);
+    const commands = this.#cancelAll(failure, now);
+    this.#last = failure;
     const finish = wasCommitted
-      ? this.#finish({ kind: "broken", attempt, failure })
-      : this.#finish({
-          kind: "refused",
-          cause: { last: failure, reason: "the time for the request is over" },
-        });
-    return [...cancelled, finish];
+      ? this.#finish({ kind: "broken", attempt, failure: this.#broken ?? failure })
+      : this.#refuse({ reason: failure.message, retryAfterMs: undefined });
+    return [...commands, finish];
   }
 
-  #callNext(last: UpstreamFailure | undefined, now: Instant): readonly AttemptCommand[] {
-    const choice = this.#next(now);
-    if (choice.candidate !== undefined) return [this.#call(choice, now)];
-    return [this.#finish({ kind: "refused", cause: { last, reason: choice.reason } })];
+  #callNext(now: Instant): readonly AttemptCommand[] {
+    const role = this.#records.length === 0 ? "first" : "retry";
+    const choice = this.#next(role, now);
+    return [choice.candidate === undefined ? this.#refuse(choice) : this.#call(choice, role, now)];
   }
 
-  #next(now: Instant): ReturnType<AttemptPorts["next"]> {
-    const callsLeft = this.#budgets.attempts - this.#counted;
-    if (callsLeft <= 0) return { candidate: undefined, reason: "every allowed attempt was made" };
-    return this.#ports.next({ excluded: this.#excluded, callsLeft }, now);
+  /** `returned`: calls that are about to be given back. */
+  #next(role: CallRole, now: Instant, returned = 0): Choice | NoChoice {
+    const callsLeft = this.#budgets.attempts - this.#counted + returned;
+    if (callsLeft <= 0) return noCallLeft;
+    return this.#ports.next({ excluded: this.#excluded, callsLeft, role }, now);
   }
 
-  #call(choice: Choice, now: Instant): AttemptCommand {
+  #call(choice: Choice, role: CallRole, now: Instant): AttemptCommand {
+    const { candidate } = choice;
     const attempt = this.#records.length + 1;
     this.#counted += 1;
-    this.#excluded.push(choice.candidate.slot);
-    const record: MutableRecord = {
-      attempt,
-      candidate: choice.candidate,
-      reason: choice.reason,
-      role: attempt === 1 ? "first" : "retry",
-      considered: choice.considered,
-      startedAt: now,
-      headersAt: undefined,
-      firstTokenAt: undefined,
-      endedAt: undefined,
-      outcome: "running",
-      failure: undefined,
-      slow: false,
-    };
-    this.#records.push(record);
-    this.#live = record;
-    this.#enter("connect", now + this.#budgets.connectMs);
-    this.#ports.started(choice.candidate, now);
-    return { kind: "call", attempt, choice, role: record.role };
+    this.#excluded.push(candidate.slot);
+    const call = new LiveCall({ attempt, choice, role, now }, this.#budgets);
+    if (this.#mayHedge && this.#state === "trying" && this.#live.length === 0) {
+      call.hedgeAt = now + this.#ports.hedgeDelayMs(candidate);
+    }
+    this.#records.push(call.record);
+    this.#live.push(call);
+    this.#ports.started(candidate, now);
+    return { kind: "call", attempt, choice, role };
   }
 
-  #enter(phase: "connect" | "first-token" | "between-tokens", until: Instant): void {
-    this.#phase = phase;
-    this.#phaseAt = until;
+  /** The call that the client hears now. */
+  #speaking(): LiveCall | undefined {
+    if (this.#state !== "committed") return undefined;
+    return this.#live.find((each) => each.record.attempt === this.#speaker);
   }
 
-  /** Ends the live call from our side; with a failure it is the upstream's doing. */
-  #cancel(failure: UpstreamFailure | undefined, now: Instant): readonly AttemptCommand[] {
-    const live = this.#live;
-    if (live === undefined) return nothing;
-    this.#end(live, failure === undefined ? "cancelled" : "failed", failure, now);
-    return [{ kind: "cancel", attempt: live.attempt }];
+  #cancelOthers(winner: LiveCall, now: Instant): readonly AttemptCommand[] {
+    const losers = this.#live.filter((each) => each !== winner);
+    return losers.map((loser) => {
+      const { candidate, startedAt } = loser.record;
+      // Its wait was cut short, but is known to be this long: left out, slow targets would look quicker than they are.
+      if (this.#budgets.hedges) this.#ports.waited(candidate, now - startedAt);
+      return this.#cancel(loser, undefined, now);
+    });
+  }
+
+  #cancelAll(failure: UpstreamFailure | undefined, now: Instant): readonly AttemptCommand[] {
+    return [...this.#live].map((each) => this.#cancel(each, failure, now));
+  }
+
+  /** Ends a call from our side; with a failure it is the upstream's doing. */
+  #cancel(call: LiveCall, failure: UpstreamFailure | undefined, now: Instant): AttemptCommand {
+    this.#end(call, failure === undefined ? "cancelled" : "failed", failure, now);
+    return { kind: "cancel", attempt: call.record.attempt };
   }
 
   #end(
-    live: MutableRecord,
+    call: LiveCall,
     outcome: "complete" | "rejected" | "cancelled" | "failed",
     failure: UpstreamFailure | undefined,
     now: Instant,
   ): void {
-    live.outcome = outcome;
-    live.failure = failure;
-    live.endedAt = now;
-    this.#live = undefined;
-    this.#phaseAt = never;
-    const { candidate, startedAt } = live;
+    const { record } = call;
+    record.outcome = outcome;
+    record.failure = failure;
+    record.endedAt = now;
+    this.#live.splice(this.#live.indexOf(call), 1);
+    const { candidate, startedAt } = record;
+    if (failure !== undefined && isReturned(candidate, failure)) this.#counted -= 1;
     this.#ports.ended({ candidate, outcome, failure, startedAt }, now);
   }
 
-  #finish(ending: Extract<AttemptCommand, { kind: "finish" }>["ending"]): AttemptCommand {
+  #refuse({ reason, retryAfterMs }: Pick<NoChoice, "reason" | "retryAfterMs">): AttemptCommand {
+    return this.#finish({ kind: "refused", cause: { last: this.#last, reason, retryAfterMs } });
+  }
+
+  #finish(ending: Ending): AttemptCommand {
     this.#state = "finished";
     return { kind: "finish", ending };
   }
 }
 
-/** A peer that took nothing cost one round trip and no work: the next region may still be asked. */
-function isFree(candidate: Candidate, failure: UpstreamFailure): boolean {
+const noCallLeft: NoChoice = {
+  candidate: undefined,
+  reason: "every allowed attempt was made",
+  retryAfterMs: undefined,
+};
+
+const notRetried: NoChoice = {
+  candidate: undefined,
+  reason: "trying again would not help",
+  retryAfterMs: undefined,
+};
+
+const budgetSpent = { reason: "the retry budget is spent", retryAfterMs: undefined };
+
+/** A peer that took nothing cost one round trip and no work: it counts as no attempt, and the next region is asked. */
+function isReturned(candidate: Candidate, failure: UpstreamFailure): boolean {
   if (candidate.kind !== "peer") return false;
-  return (
-    failure.kind === "region-refused" ||
-    failure.kind === "connect" ||
-    failure.kind === "connect-timeout"
-  );
+  return failure.kind === "region-refused" || isUnsent(failure);
 }

@@ -121,6 +121,8 @@ export type RefusalCause = {
   readonly last: UpstreamFailure | undefined;
   /** Why no further candidate was found. */
   readonly reason: string;
+  /** The least time after which somebody may answer; undefined: not known. */
+  readonly retryAfterMs: number | undefined;
 };
 
 /** One call in the decision record. */
@@ -145,9 +147,9 @@ export type AttemptRecord = {
  * The attempts of one request. Each `step` takes one event and returns what to do, in order.
  *
  * @example
- * let commands = attempts.step({ kind: "start" }, now);      // [{ kind: "call", attempt: 1, choice }]
- * commands = attempts.step({ kind: "failed", attempt: 1, failure }, now); // [{ kind: "call", attempt: 2, choice }]
- * commands = attempts.step({ kind: "token", attempt: 2 }, now);           // [{ kind: "commit", attempt: 2 }]
+ * let commands = attempts.step({ kind: "start" }, now);      // [{ kind: "call", attempt: 1, choice, role: "first" }]
+ * commands = attempts.step({ kind: "failed", attempt: 1, failure }, now); // [{ kind: "call", attempt: 2, … }]
+ * commands = attempts.step({ kind: "token", attempt: 2, continuable: false }, now); // [{ kind: "commit", attempt: 2 }]
  * commands = attempts.step({ kind: "complete", attempt: 2 }, now);        // [{ kind: "finish", ending }]
  */
 export type Attempts = {
@@ -156,7 +158,10 @@ export type Attempts = {
   readonly wakeAt: () => Instant;
   /** When the request's whole time is over; Infinity before the start. */
   readonly deadlineAt: () => Instant;
+  /** Something was sent, and the request is not at its end. */
   readonly committed: () => boolean;
+  /** A stream that breaks may be gone on with: its request and its text so far must be kept. */
+  readonly mayContinue: () => boolean;
   readonly finished: () => boolean;
   readonly records: () => readonly AttemptRecord[];
 };
@@ -168,17 +173,37 @@ export type AttemptPorts = {
   readonly started: (candidate: Candidate, now: Instant) => void;
   /** Called once for each `started`. */
   readonly ended: (end: AttemptEnd, now: Instant) => void;
+  /** The slow bound passed without a token; the call goes on. At most once for each `started`. */
+  readonly slow: (candidate: Candidate, now: Instant) => void;
+  /**
+   * How long the first token took; of a call that was cut for being late: how long it was waited for. Only where hedging
+   * is on.
+   */
+  readonly waited: (candidate: Candidate, ms: number) => void;
+  /** How long this candidate may take before a second call is made beside it; Infinity: not known well enough. */
+  readonly hedgeDelayMs: (candidate: Candidate) => number;
+  /** Takes one call from a budget. false: it is spent, and the call must not be made. */
+  readonly spend: (budget: CallBudget, now: Instant) => boolean;
 };
+
+/** Calls beyond a request's first one, as a share of requests. */
+export type CallBudget = "retry" | "hedge";
 
 export type NextRequest = {
   /** Slots that were called already. */
   readonly excluded: readonly number[];
   /** Calls that may still be made, this one included. */
   readonly callsLeft: number;
+  readonly role: CallRole;
 };
 
 /** Nobody is left. */
-export type NoChoice = { readonly candidate: undefined; readonly reason: string };
+export type NoChoice = {
+  readonly candidate: undefined;
+  readonly reason: string;
+  /** The least wait that those who are full have asked for; undefined: nobody did. */
+  readonly retryAfterMs: number | undefined;
+};
 
 /** What became of a call. */
 export type AttemptEnd = {

@@ -109,7 +109,7 @@ class RegionEngine implements Engine {
       changed: this.#changed,
     };
     const plan = new RequestPlan(context, { facts, resolved, targets });
-    return new AttemptMachine(plan, budgetsFor(facts, resolved));
+    return new AttemptMachine(plan, budgetsFor(facts, resolved), this.#random);
   }
 
   observe(outcome: Outcome, _now: Instant): void {

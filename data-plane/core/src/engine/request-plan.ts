@@ -6,9 +6,11 @@ import type { TargetView } from "@meridian/proto/snapshot";
 import {
   type AttemptEnd,
   type AttemptPorts,
+  type CallBudget,
   type Candidate,
   type Choice,
   healthClass,
+  isUnsent,
   type NextRequest,
   type NoChoice,
 } from "../attempt/index.ts";
@@ -39,7 +41,11 @@ export type PlannedRequest = {
   readonly targets: readonly TargetView[];
 };
 
-const gone: NoChoice = { candidate: undefined, reason: "no candidate is left" };
+const gone: NoChoice = {
+  candidate: undefined,
+  reason: "no candidate is left",
+  retryAfterMs: undefined,
+};
 
 const nobodyElse = { names: [], scores: [] };
 
@@ -100,6 +106,22 @@ export class RequestPlan implements AttemptPorts {
     load.end(slot, this.#tokens, countedAs(evidence));
     const change = health.ended({ slot, evidence, startedAt: end.startedAt }, now);
     if (change !== undefined) changed(change);
+  }
+
+  slow(_candidate: Candidate, _now: Instant): void {
+    // Nothing counts it yet.
+  }
+
+  waited(_candidate: Candidate, _ms: number): void {
+    // Nothing counts it yet.
+  }
+
+  hedgeDelayMs(_candidate: Candidate): number {
+    return Number.POSITIVE_INFINITY;
+  }
+
+  spend(_budget: CallBudget, _now: Instant): boolean {
+    return true;
   }
 
   #local(request: NextRequest, tenant: TenantPlan, now: Instant): Choice | undefined {
@@ -214,7 +236,7 @@ function untried(
 
 /** No connection came about: the region has not seen the request, and another of its proxies may. */
 function isUntouched({ failure }: AttemptEnd): boolean {
-  return failure?.kind === "connect" || failure?.kind === "connect-timeout";
+  return failure !== undefined && isUnsent(failure);
 }
 
 /** A weight of 0 is an operator's word: no requests. */

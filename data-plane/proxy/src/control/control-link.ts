@@ -19,8 +19,10 @@ import {
 import type { Snapshot } from "@meridian/proto/gen/snapshot_pb";
 import type { Node, StateFrame } from "@meridian/proto/gen/sync_pb";
 import { formatVersion } from "@meridian/proto/snapshot";
+import type { FoundDecisions } from "../decisions/index.ts";
 import type { TlsFiles } from "../tls.ts";
 import type { ControlStreams, Dial } from "./control-streams.ts";
+import { QuestionLane } from "./question-lane.ts";
 import { Reporter } from "./reporter.ts";
 
 export type ControlLinkOptions = {
@@ -36,6 +38,8 @@ export type ControlLinkOptions = {
   readonly activate: (snapshot: Snapshot, source: SnapshotSource) => readonly Problem[];
   readonly observe: (frame: StateFrame) => void;
   readonly report: () => { readonly engine: EngineReport; readonly draining: boolean };
+  /** Records of a decision or a request, for operators who ask. */
+  readonly explain: (id: string) => Promise<FoundDecisions>;
   /** A push was refused. */
   readonly refused: (problems: readonly Problem[]) => void;
 };
@@ -65,6 +69,7 @@ class Link implements ControlLink {
   readonly #options: ControlLinkOptions;
   readonly #sync;
   readonly #reporter;
+  readonly #questions;
   #streams: ControlStreams | undefined;
   #probe: { readonly close: () => void } | undefined;
   #grpc: typeof import("./control-streams.ts") | undefined;
@@ -73,7 +78,7 @@ class Link implements ControlLink {
 
   constructor(options: ControlLinkOptions) {
     this.#options = options;
-    const { node, controls, limits, random, clock, report } = options;
+    const { node, controls, limits, random, clock, report, explain } = options;
     this.#sync = createSync({
       region: node.region,
       controls: controls.length,
@@ -81,6 +86,7 @@ class Link implements ControlLink {
       ...(limits === undefined ? {} : { limits }),
     });
     this.#reporter = new Reporter({ node, clock, report, random: random.fork("reports") });
+    this.#questions = new QuestionLane({ node, random: random.fork("questions"), find: explain });
   }
 
   async start(): Promise<void> {
@@ -144,7 +150,7 @@ class Link implements ControlLink {
         break;
       case "observe":
         this.#options.observe(command.frame);
-        if (this.#streams !== undefined) this.#reporter.ready(this.#streams);
+        this.#openLanes();
         break;
       case "probe":
         this.#openProbe(command.probe, command.control);
@@ -179,8 +185,16 @@ class Link implements ControlLink {
     );
   }
 
+  /** The control plane answers: what is of use to operators can go beside. */
+  #openLanes(): void {
+    if (this.#streams === undefined) return;
+    this.#reporter.ready(this.#streams);
+    this.#questions.ready(this.#streams);
+  }
+
   #drop(): void {
     this.#reporter.gone();
+    this.#questions.gone();
     this.#streams?.close();
     this.#streams = undefined;
   }

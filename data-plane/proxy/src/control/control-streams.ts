@@ -20,11 +20,15 @@ import {
 } from "@grpc/grpc-js";
 import { parseAddress } from "@meridian/proto/base";
 import {
+  type Answer,
+  AnswerSchema,
   type Node,
   type PolicyPush,
   PolicyPushSchema,
   type PolicyRequest,
   PolicyRequestSchema,
+  type Question,
+  QuestionSchema,
   ReportAckSchema,
   type ReportFrame,
   ReportFrameSchema,
@@ -53,7 +57,9 @@ export type StreamListener = {
 export type ControlStreams = {
   readonly send: (request: MessageInitShape<typeof PolicyRequestSchema>["kind"]) => void;
   /** Opens the lane up, beside the two streams and independent of them. */
-  readonly openReports: (listener: ReportListener) => Reports;
+  readonly openReports: (listener: ReportListener) => Lane<ReportFrame>;
+  /** Opens the lane on which operators' questions come; independent like the reports. */
+  readonly openQuestions: (listener: QuestionListener) => Lane<Answer>;
   readonly close: () => void;
 };
 
@@ -62,8 +68,14 @@ export type ReportListener = {
   readonly closed: () => void;
 };
 
-export type Reports = {
-  readonly send: (frame: ReportFrame) => void;
+export type QuestionListener = {
+  readonly question: (question: Question) => void;
+  readonly closed: () => void;
+};
+
+/** A stream beside the two that a proxy lives from. What is sent after its end goes nowhere. */
+export type Lane<Message> = {
+  readonly send: (message: Message) => void;
   readonly close: () => void;
 };
 
@@ -107,7 +119,16 @@ export function openControlStreams(
     send: (kind) => {
       if (!isOver) policy.write(request(kind));
     },
-    openReports: (reports) => openReports(client, open, reports),
+    openReports: ({ acknowledged, closed }) =>
+      openLane(duplex(client, "Report", ReportFrameSchema, ReportAckSchema), open, {
+        data: (ack) => acknowledged(ack.sequence),
+        closed,
+      }),
+    openQuestions: ({ question, closed }) =>
+      openLane(duplex(client, "Questions", AnswerSchema, QuestionSchema), open, {
+        data: question,
+        closed,
+      }),
     close: () => {
       isOver = true;
       for (const each of open) each.cancel();
@@ -135,16 +156,15 @@ export function openProbe(
   };
 }
 
-function openReports(
-  client: Client,
+function openLane<Up, Down>(
+  stream: ClientDuplexStream<Up, Down>,
   open: Set<{ cancel(): void }>,
-  listener: ReportListener,
-): Reports {
-  const stream = duplex(client, "Report", ReportFrameSchema, ReportAckSchema);
+  listener: { readonly data: (message: Down) => void; readonly closed: () => void },
+): Lane<Up> {
   let isOver = false;
   open.add(stream);
-  stream.on("data", (ack: MessageShape<typeof ReportAckSchema>) => {
-    if (!isOver) listener.acknowledged(ack.sequence);
+  stream.on("data", (message: Down) => {
+    if (!isOver) listener.data(message);
   });
   onEnd(stream, () => {
     open.delete(stream);
@@ -152,8 +172,8 @@ function openReports(
     isOver = true;
   });
   return {
-    send: (frame) => {
-      if (!isOver) stream.write(frame);
+    send: (message) => {
+      if (!isOver) stream.write(message);
     },
     close: () => {
       isOver = true;

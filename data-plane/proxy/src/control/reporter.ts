@@ -3,8 +3,8 @@
 import type { EngineReport } from "@meridian/data-core/engine";
 import { createReportLane, type ReportEvent } from "@meridian/data-core/sync";
 import { assertNever, type Clock, type Random } from "@meridian/proto/base";
-import type { Node } from "@meridian/proto/gen/sync_pb";
-import type { ControlStreams, Reports } from "./control-streams.ts";
+import type { Node, ReportFrame } from "@meridian/proto/gen/sync_pb";
+import type { ControlStreams, Lane } from "./control-streams.ts";
 import { createReportMaker } from "./report-frame.ts";
 
 export type ReporterOptions = {
@@ -21,7 +21,7 @@ export class Reporter {
   readonly #lane;
   readonly #maker;
   #streams: ControlStreams | undefined;
-  #reports: Reports | undefined;
+  #reports: Lane<ReportFrame> | undefined;
   #ticking: NodeJS.Timeout | undefined;
 
   constructor(options: ReporterOptions) {

@@ -5,6 +5,7 @@ import type { Engine } from "@meridian/data-core/engine";
 import type { SyncStatus } from "@meridian/data-core/sync";
 import type { Clock, Random } from "@meridian/proto/base";
 import { NodeSchema } from "@meridian/proto/gen/sync_pb";
+import type { Decisions } from "../decisions/index.ts";
 import type { DataServer } from "../server/index.ts";
 import type { Settings } from "../settings.ts";
 import type { ProxyMetrics, Readings } from "../telemetry.ts";
@@ -22,13 +23,14 @@ export type ControlParts = {
   readonly metrics: ProxyMetrics;
   readonly engine: Engine;
   readonly server: DataServer;
+  readonly decisions: Pick<Decisions, "find" | "stateSeen">;
   readonly isStopping: () => boolean;
 };
 
 export type Control = {
   readonly status: () => SyncStatus;
   readonly readiness: () => { readonly isReady: boolean; readonly reason: string };
-  readonly readings: () => Omit<Readings, "isOpen">;
+  readonly readings: () => Omit<Readings, "isOpen" | "decisionsDropped">;
   /** Begins to look for control planes and siblings; call it when the proxy serves. */
   readonly connect: () => Promise<void>;
   /** Resolves when the newest snapshot is on disk, too. */
@@ -78,7 +80,7 @@ export async function startControl(parts: ControlParts): Promise<Control> {
 }
 
 function createLink(parts: ControlParts, keeper: PolicyKeeper): ControlLink {
-  const { clock, engine, isStopping, logger, metrics, random, settings, tls } = parts;
+  const { clock, decisions, engine, isStopping, logger, metrics, random, settings, tls } = parts;
   const { id, region } = settings;
   return createControlLink({
     node: create(NodeSchema, { id, region, build }),
@@ -90,7 +92,9 @@ function createLink(parts: ControlParts, keeper: PolicyKeeper): ControlLink {
     activate: (snapshot, source) => keeper.activate(snapshot, source),
     observe: (frame) => {
       engine.apply({ kind: "state", frame }, clock.now());
+      decisions.stateSeen();
     },
+    explain: (id) => decisions.find(id),
     report: () => ({ engine: engine.report(clock.now()), draining: isStopping() }),
     refused: () => metrics.snapshotRefused(),
   });

@@ -4,7 +4,12 @@ import type { Engine } from "@meridian/data-core/engine";
 import type { Clock } from "@meridian/proto/base";
 import type { ClientError, ClientProtocol } from "@meridian/wire";
 import type { Upstreams } from "../upstream/upstreams.ts";
-import type { DataServerSettings, RequestLogger, RequestMetrics } from "./data-server-options.ts";
+import type {
+  DataServerSettings,
+  DecisionLog,
+  RequestLogger,
+  RequestMetrics,
+} from "./data-server-options.ts";
 import type { Deadlines } from "./deadlines.ts";
 import type { Exchange } from "./exchange.ts";
 
@@ -14,6 +19,7 @@ export type ServerContext = {
   readonly settings: DataServerSettings;
   readonly logger: RequestLogger;
   readonly metrics: RequestMetrics;
+  readonly decisions: DecisionLog;
   readonly protocol: ClientProtocol;
   readonly upstreams: Upstreams;
   readonly deadlines: Deadlines;

@@ -81,6 +81,7 @@ class RunningServer {
       settings,
       logger,
       metrics,
+      decisions: options.decisions,
       protocol: openai,
       upstreams: new Upstreams(options.peerTls, settings.peerVia),
       deadlines: new Deadlines(clock),

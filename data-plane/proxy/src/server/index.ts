@@ -5,6 +5,7 @@ export { createDataServer, type DataServer, type DataServerStats } from "./data-
 export type {
   DataServerOptions,
   DataServerSettings,
+  DecisionLog,
   FinishedExchange,
   RequestLogger,
   RequestMetrics,

@@ -38,7 +38,10 @@ export function exhaustedError(cause: RefusalCause, tried: readonly string[]): C
   return {
     class: kind,
     problems: [problem(problemCode(kind), "", `nobody could answer: ${reason}`, hint)],
-    retryAfterMs: last?.retryAfterMs ?? (kind === "bad-upstream" ? undefined : retryAfterMs),
+    retryAfterMs:
+      cause.retryAfterMs ??
+      last?.retryAfterMs ??
+      (kind === "bad-upstream" ? undefined : retryAfterMs),
   };
 }
 
@@ -56,11 +59,14 @@ function failureClass(failure: UpstreamFailure): ErrorClass {
   switch (failure.kind) {
     case "connect":
     case "connect-timeout":
+    case "dns":
+    case "tls":
     case "no-answer":
     case "region-refused":
       return "overloaded";
     case "saturated":
       return failure.status === 429 ? "rate-limited" : "overloaded";
+    case "headers-timeout":
     case "first-token-timeout":
     case "between-tokens-timeout":
     case "total-timeout":

@@ -16,6 +16,7 @@ export function settle(exchange: Exchange): void {
   context.deadlines.unwatch(exchange);
   const finished = finishedExchange(exchange, outcome, now);
   context.metrics.finished(finished);
+  context.decisions.record(finished);
   if (finished.ending === "broken" || (finished.ending === "refused" && finished.status >= 500)) {
     context.logger.warn(logFields(finished), "request not answered");
   }
