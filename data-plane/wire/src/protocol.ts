@@ -131,6 +131,22 @@ export type RenderedError = {
 /** What an upstream's refusal (status 4xx) says about who is at fault. */
 export type RefusalReading = "request" | "target";
 
+/** What a canary asks. */
+export type CanaryQuestion =
+  | { readonly kind: "chat"; readonly prompt: string; readonly maxTokens: number }
+  | { readonly kind: "embedding"; readonly input: string };
+
+export type CanaryRequest = { readonly kind: "chat" | "embedding"; readonly body: ByteText };
+
+/** An answer to a canary, read but not judged. */
+export type CanaryReading = {
+  /** undefined: the server does not say which model answered. */
+  readonly model: string | undefined;
+  readonly text: string;
+  /** Empty where none came. */
+  readonly vector: readonly number[];
+};
+
 export type ClientProtocol = {
   readonly name: string;
   /** Every problem at once. */
@@ -154,6 +170,9 @@ export type ClientProtocol = {
   readonly renderError: (error: ClientError) => RenderedError;
   /** The last thing on a stream that broke after the client got something. */
   readonly renderStreamError: (error: ClientError) => ByteText;
+  readonly renderCanary: (model: string, question: CanaryQuestion) => CanaryRequest;
+  /** undefined: it is no answer at all. */
+  readonly readCanary: (body: ByteText) => CanaryReading | undefined;
   readonly renderModels: (names: readonly string[]) => ByteText;
   readonly renderModel: (name: string) => ByteText;
 };

@@ -79,14 +79,11 @@ export class ProbePlan {
     if (entry !== undefined) entry[kind].isRunning = false;
   }
 
-  /** Tokens that this proxy's canaries cost in a day at most, if all targets stay as they are. */
-  tokensPerDay(needOf: (target: string) => ProbeNeed): number {
-    let sum = 0;
-    for (const { target } of this.#entries.values()) {
-      if (!target.hasCanary) continue;
-      sum += (86_400_000 / probeEveryMs.canary[needOf(target.name)]) * target.canaryTokens;
-    }
-    return Math.ceil(sum);
+  /** Tokens that the canaries of one target cost this proxy in a day at most, while its need stays as it is. */
+  tokensPerDay(target: string, need: ProbeNeed): number {
+    const entry = this.#entries.get(target);
+    if (entry?.target.hasCanary !== true) return 0;
+    return Math.ceil((86_400_000 / probeEveryMs.canary[need]) * entry.target.canaryTokens);
   }
 
   /** Spread over the whole interval: a policy with many backends does not probe them all at once. */

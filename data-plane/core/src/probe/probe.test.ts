@@ -120,6 +120,8 @@ test("a new policy keeps the times of what stays and forgets what is gone", () =
 });
 
 test("what canaries cost in a day is told", () => {
-  expect(planOf(2).tokensPerDay(() => "usual")).toBe((86_400 / 5) * 20);
-  expect(planOf(2).tokensPerDay(() => "busy")).toBe((86_400 / 30) * 20);
+  expect(planOf(2).tokensPerDay("b1", "usual")).toBe((86_400 / 5) * 20);
+  expect(planOf(2).tokensPerDay("b1", "busy")).toBe((86_400 / 30) * 20);
+  expect(planOf(2).tokensPerDay("b0", "usual")).toBe(0);
+  expect(planOf(2).tokensPerDay("gone", "usual")).toBe(0);
 });

@@ -1,6 +1,7 @@
 // OpenAI's protocol: Chat Completions, legacy Completions, Embeddings, Models.
 
 import type { ClientProtocol } from "../protocol.ts";
+import { readCanary, renderCanary } from "./canary.ts";
 import { readRefusal, renderError, renderStreamError } from "./errors.ts";
 import { renderModel, renderModels } from "./models.ts";
 import { decodeRequest, upstreamBody } from "./request.ts";
@@ -18,6 +19,8 @@ export const openai: ClientProtocol = {
   readRefusal,
   renderError,
   renderStreamError,
+  renderCanary,
+  readCanary,
   renderModels,
   renderModel,
 };
