@@ -23,7 +23,13 @@ const connectMsMax = 5_000;
 const answerBytesMax = 64 * 1024 * 1024;
 
 /** Methods that change nothing: they may be asked of another control plane whatever became of the first one. */
-const reading: ReadonlySet<string> = new Set(["Validate", "Get", "Status", "GetVersion"]);
+const reading: ReadonlySet<string> = new Set([
+  "Validate",
+  "Get",
+  "Status",
+  "Explain",
+  "GetVersion",
+]);
 
 /** Asks the control planes in turn. One that may have changed something already is the last one asked. */
 export async function call<I extends DescMessage, O extends DescMessage>(

@@ -6,7 +6,7 @@ import type { Settle } from "./outcome.ts";
 import type { Paint } from "./paint.ts";
 import { type SharedFlags, withSharedFlags } from "./shared-flags.ts";
 
-export type StatusFlags = SharedFlags & { readonly local?: true };
+export type StatusFlags = SharedFlags & { readonly local?: true; readonly health?: true };
 
 export type DrainFlags = SharedFlags & {
   readonly for: string;
@@ -23,7 +23,8 @@ export function fleetCommands(settle: Settle, paint: Paint): readonly Command[] 
   const status = withSharedFlags(
     new Command("status")
       .description("regions, control planes, proxies with their policy, backends")
-      .option("--local", "only what the answering control plane sees itself"),
+      .option("--local", "only what the answering control plane sees itself")
+      .option("--health", "the verdicts on backends, and the tests that they rest on"),
   ).action((flags: StatusFlags) => settle(acts().then(({ runStatus }) => runStatus(flags))));
   const drain = withSharedFlags(
     new Command("drain")

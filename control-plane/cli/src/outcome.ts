@@ -5,7 +5,7 @@ import type { Result } from "@meridian/proto/base";
 /** Codes with which `meridian` exits; its --help lists them. */
 export const exitCodes = {
   ok: 0,
-  /** The policy or the order was refused; every problem is listed. */
+  /** The policy or the order was refused, and every problem is listed; or nobody knows the request that was asked for. */
   refused: 1,
   /** Wrong options, or a file or certificate that can't be read. */
   usage: 2,

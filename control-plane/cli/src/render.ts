@@ -136,11 +136,11 @@ function backendTable(status: StatusResponse, now: number): string {
     columns,
     status.backends.map((each) => {
       const ejected = each.ejectedBy > 0 ? `kept out by ${proxyCount(each.ejectedBy)}` : "";
-      const notes = [drainNote(each.drainedUntilMs, now), ejected];
+      const notes = [drainNote(each.drainedUntilMs, now), each.verdictReason, ejected];
       return [
         each.name,
         each.region,
-        each.state,
+        each.verdict === "degraded" && each.state === "available" ? each.verdict : each.state,
         String(each.inFlight),
         String(each.succeeded),
         String(each.failed),

@@ -17,13 +17,17 @@ import type { Paint } from "./paint.ts";
 import { printMessage, printValue } from "./print.ts";
 import { oneLine } from "./printable.ts";
 import { renderProblems, renderStatus } from "./render.ts";
+import { renderHealth } from "./render-health.ts";
 import { connectionOf, type SharedFlags } from "./shared-flags.ts";
 
 export async function runStatus(flags: StatusFlags): Promise<Outcome> {
   const request = { localOnly: flags.local === true };
   const answer = await call(connectionOf(flags), AdminService.method.status, request);
   if (answer.kind === "err") return failed(answer.error);
-  if (flags.output === "text") return done(renderStatus(answer.value, Date.now()));
+  if (flags.output === "text") {
+    const isHealth = flags.health === true;
+    return done(isHealth ? renderHealth(answer.value) : renderStatus(answer.value, Date.now()));
+  }
   return done(await printMessage(flags.output, StatusResponseSchema, answer.value));
 }
 

@@ -47,6 +47,7 @@ describe("the admin service", () => {
     callUnary(client, method.drain, { what: { case: "region", value: "eu-west" } }),
     callUnary(client, method.undrain, { what: { case: "region", value: "eu-west" } }),
     callUnary(client, method.getVersion, {}),
+    callUnary(client, method.explain, { id: "req_1" }),
   ];
 
   test("refuses every call of a proxy", async () => {
@@ -55,11 +56,13 @@ describe("the admin service", () => {
     }
   });
 
-  test("gives a control plane its own status, and nothing else", async () => {
+  test("gives a control plane its own status and what its own proxies remember, and nothing else", async () => {
     const peer = rig.connect("control-us-east");
     for (const call of calls(peer)) await expect(call).rejects.toMatchObject(denied);
     const local = await callUnary(peer, method.status, { localOnly: true });
     expect(local.controlPlanes).toMatchObject([{ id: "control-eu-west" }]);
+    const explained = await callUnary(peer, method.explain, { id: "req_1", localOnly: true });
+    expect(explained).toMatchObject({ records: [], unreachedControlPlanes: [] });
   });
 });
 
@@ -72,6 +75,7 @@ describe("the sync service", () => {
     expect(await endOf(openBidiStream(client, method.policy))).toMatchObject(denied);
     expect(await endOf(openServerStream(client, method.state, { node }))).toMatchObject(denied);
     expect(await endOf(openBidiStream(client, method.report))).toMatchObject(denied);
+    expect(await endOf(openBidiStream(client, method.questions))).toMatchObject(denied);
   });
 
   test("gives a proxy no other region's policy, state or place in the fleet", async () => {
@@ -85,6 +89,7 @@ describe("the sync service", () => {
     const { acks, send } = liar.reports();
     send({ sequence: 1n });
     expect(await acks.finish()).toMatchObject(denied);
+    expect(await liar.questions().inbox.finish()).toMatchObject(denied);
     const { proxies } = await callUnary(rig.operator, AdminService.method.status, {});
     expect(proxies).toEqual([]);
   });

@@ -8,8 +8,10 @@ import { formatVersion } from "@meridian/proto/snapshot";
 import type { Logger } from "pino";
 import { adminService } from "./admin/admin-service.ts";
 import { createAudit } from "./admin/audit.ts";
+import { BackendExplanations } from "./admin/backend-explanations.ts";
 import { DrainOrders } from "./admin/drain-orders.ts";
-import { PeerStatus } from "./admin/peer-status.ts";
+import { Explanations } from "./admin/explanations.ts";
+import { Peers } from "./admin/peers.ts";
 import { Policies } from "./admin/policies.ts";
 import { startPolicyChecker } from "./policy/policy-checker.ts";
 import { PolicyStore } from "./policy/policy-store.ts";
@@ -21,6 +23,7 @@ import { Registration, readControlPlanes } from "./region/registration.ts";
 import type { Settings } from "./settings.ts";
 import type { Store } from "./store/store.ts";
 import { PolicyLane, type PolicyLaneNotes } from "./sync/policy-lane.ts";
+import { QuestionLane } from "./sync/question-lane.ts";
 import { ReportLane } from "./sync/report-lane.ts";
 import { StateLane } from "./sync/state-lane.ts";
 import { syncService } from "./sync/sync-service.ts";
@@ -55,19 +58,29 @@ export const build = readBuild();
 export function createControlPlane(parts: ControlPlaneParts): ControlPlane {
   const { settings, store, clock, random } = parts;
   const serving = startServing(parts);
-  const { reconciler, policyLane, stateLane, reportLane, judge } = serving;
+  const { reconciler, policyLane, stateLane, reportLane, questionLane, judge } = serving;
   const writer = startWriter(parts, serving);
-  const peers = new PeerStatus(parts.tls, clock);
+  const peers = new Peers(parts.tls, clock);
   let registration: Registration | undefined;
   return {
-    sync: syncService({ policy: policyLane, state: stateLane, report: reportLane }),
+    sync: syncService({
+      policy: policyLane,
+      state: stateLane,
+      report: reportLane,
+      questions: questionLane,
+    }),
     admin: createAdmin(parts, serving, peers),
     notReady: () => (reconciler.isReady ? undefined : "the store has not been read yet"),
     ready: () => reconciler.ready(),
     readings: () => ({
       version: reconciler.published?.version,
       storeReachable: reconciler.isReachable(),
-      streams: { policy: policyLane.streams, state: stateLane.streams, report: reportLane.streams },
+      streams: {
+        policy: policyLane.streams,
+        state: stateLane.streams,
+        report: reportLane.streams,
+        questions: questionLane.streams,
+      },
       fullPushes: policyLane.pacing,
     }),
     register: (address) => {
@@ -76,7 +89,7 @@ export function createControlPlane(parts: ControlPlaneParts): ControlPlane {
       registration = new Registration(store, row, random.fork("registration"));
     },
     close: async () => {
-      for (const lane of [policyLane, stateLane, reportLane]) lane.close();
+      for (const lane of [policyLane, stateLane, reportLane, questionLane]) lane.close();
       judge.close();
       peers.close();
       await Promise.all([registration?.close(), writer.close()]);
@@ -97,6 +110,7 @@ function startServing({ store, clock, random, logger, metrics }: ControlPlanePar
     logger.warn({ problem }, `a row of the store is passed over: ${formatProblem(problem)}`);
   });
   const policyLane = new PolicyLane({ proxies, clock, notes: policyNotes(logger, metrics) });
+  const questionLane = new QuestionLane();
   const judge = new HealthJudge({
     clock,
     onChange: (changes) => {
@@ -142,7 +156,17 @@ function startServing({ store, clock, random, logger, metrics }: ControlPlanePar
       stateLane.kick();
     },
   });
-  return { checker, proxies, view, judge, policyLane, stateLane, reportLane, reconciler };
+  return {
+    checker,
+    proxies,
+    view,
+    judge,
+    policyLane,
+    stateLane,
+    reportLane,
+    questionLane,
+    reconciler,
+  };
 }
 
 function stateSource(
@@ -182,14 +206,17 @@ function startWriter(
 
 function createAdmin(
   { settings, store, clock, random, logger, metrics }: ControlPlaneParts,
-  { checker, proxies, view, reconciler }: Serving,
-  peers: PeerStatus,
+  { checker, proxies, view, judge, reconciler, questionLane }: Serving,
+  peers: Peers,
 ): UntypedServiceImplementation {
   const { id, region } = settings;
+  const { health } = judge;
   const audit = createAudit((line, message) => logger.info(line, message));
   const rows = reconciler.policyRows;
   const published = () => reconciler.published;
   const storeReachable = () => reconciler.isReachable();
+  const others = () =>
+    readControlPlanes(reconciler.controlPlaneRows).filter((each) => each.id !== id);
   return adminService({
     calls: {
       clock,
@@ -204,9 +231,11 @@ function createAdmin(
       audit,
     }),
     drains: new DrainOrders({ store, clock, view, published, audit }),
-    local: { id, region, build, clock, proxies, view, published, storeReachable },
+    local: { id, region, build, clock, proxies, view, health, published, storeReachable },
+    explanations: new Explanations({ clock, proxies, questions: questionLane, peers, others }),
+    backendExplanations: new BackendExplanations({ id, clock, health, published, peers, others }),
     peers,
-    controlPlanes: () => readControlPlanes(reconciler.controlPlaneRows),
+    others,
   });
 }
 

@@ -60,7 +60,7 @@ export const metricTable = {
     name: "meridian_control_streams",
     type: "gauge",
     labels: ["lane"],
-    help: "Open streams of proxies, by lane (policy, state, report)",
+    help: "Open streams of proxies, by lane (policy, state, report, questions)",
   },
   fullPushes: {
     name: "meridian_control_full_pushes",

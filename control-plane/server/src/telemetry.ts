@@ -12,7 +12,12 @@ import { type MetricRow, metricTable } from "./metric-table.ts";
 export type Readings = {
   readonly version: Version | undefined;
   readonly storeReachable: boolean;
-  readonly streams: { readonly policy: number; readonly state: number; readonly report: number };
+  readonly streams: {
+    readonly policy: number;
+    readonly state: number;
+    readonly report: number;
+    readonly questions: number;
+  };
   readonly fullPushes: { readonly underWay: number; readonly waiting: number };
 };
 
@@ -129,7 +134,7 @@ function setGauges(gauges: ReturnType<typeof createGauges>, readings: Readings):
   gauges.policyEpoch.set(Number(readings.version?.epoch ?? 0n));
   gauges.policySequence.set(Number(readings.version?.sequence ?? 0n));
   gauges.storeReachable.set(readings.storeReachable ? 1 : 0);
-  for (const lane of ["policy", "state", "report"] as const) {
+  for (const lane of ["policy", "state", "report", "questions"] as const) {
     gauges.streams.set({ lane }, readings.streams[lane]);
   }
   gauges.fullPushes.set({ state: "under_way" }, readings.fullPushes.underWay);

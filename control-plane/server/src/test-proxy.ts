@@ -1,14 +1,18 @@
-// For tests: a proxy's side of the three sync lanes, answered by hand.
+// For tests: a proxy's side of the sync lanes, answered by hand.
 
-import { create } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { Client, ClientDuplexStream, ServiceError } from "@grpc/grpc-js";
 import { assert } from "@meridian/proto/base";
 import type { Snapshot } from "@meridian/proto/gen/snapshot_pb";
 import {
+  type Answer,
+  type Answer_ExplanationSchema,
+  AnswerSchema,
   NodeSchema,
   type PolicyPush,
   type PolicyRequest,
   PolicyRequestSchema,
+  type Question,
   type ReportAck,
   type ReportFrame,
   ReportFrameSchema,
@@ -152,12 +156,37 @@ export class TestProxy {
     return { acks, send };
   }
 
+  /** Opens the lane of questions, and says who answers. */
+  questions(): {
+    readonly inbox: Inbox<Question>;
+    readonly answer: (question: Question, explanation: ExplanationInit) => void;
+    readonly hangUp: () => void;
+  } {
+    const inbox = new Inbox<Question>();
+    const stream: ClientDuplexStream<Answer, Question> = openBidiStream(
+      this.#client,
+      method.questions,
+    );
+    listen(stream, inbox);
+    stream.write(create(AnswerSchema, { kind: { case: "hello", value: this.node } }));
+    return {
+      inbox,
+      answer: (question, value) => {
+        const kind = { case: "explanation", value } as const;
+        stream.write(create(AnswerSchema, { question: question.id, kind }));
+      },
+      hangUp: () => stream.cancel(),
+    };
+  }
+
   #send(kind: NonNullable<Parameters<typeof create<typeof PolicyRequestSchema>>[1]>["kind"]): void {
     this.#policy?.write(create(PolicyRequestSchema, kind === undefined ? {} : { kind }));
   }
 }
 
 export type ReportInit = NonNullable<Parameters<typeof create<typeof ReportFrameSchema>>[1]>;
+
+export type ExplanationInit = MessageInitShape<typeof Answer_ExplanationSchema>;
 
 function listen<T>(
   stream: {

@@ -1,11 +1,15 @@
-// `npm run bench:proxy`: what a request through Meridian costs beside what others cost, each on one processor, in one run.
-// Options: --short (no installs, one workload of each kind), --json (the last line is JSON), --only TEXT (workloads and
-// parts whose name holds it).
+// `npm run bench:proxy`: what a request through Meridian costs beside what others cost, each on one processor, in one run;
+// what thousands of live streams hold; and what a second listener thread gives. Linux alone.
+// Options: --short (no installs, a part of the workloads, a looser bar), --json (the last line is JSON), --only TEXT
+// (workloads and parts whose name holds it).
 
 import { parseArgs } from "node:util";
-import { compare, comparisonFigures, startAround } from "./proxy/comparison.ts";
+import { compare, startAround } from "./proxy/comparison.ts";
+import { comparisonFigures } from "./proxy/comparison-figures.ts";
+import { measureLiveStreams } from "./proxy/live-streams.ts";
 import { type Plan, type Row, workloads } from "./proxy/measure.ts";
 import { formatRows } from "./proxy/table.ts";
+import { measureThreads } from "./proxy/threads.ts";
 import { type Figure, figuresAsJson, formatFigures, holds } from "./report/figures.ts";
 
 const { values: options } = parseArgs({
@@ -17,21 +21,25 @@ const { values: options } = parseArgs({
 });
 const isShort = options.short;
 const plan: Plan = isShort
-  ? { rounds: 2, roundMs: 1_000, warmUpMs: 1_000 }
+  ? { rounds: 2, roundMs: 700, warmUpMs: 1_000 }
   : { rounds: 5, roundMs: 2_000, warmUpMs: 2_000 };
 const inShort = ["whole answers, c=32", "streams, c=32"];
-const chosen = workloads.filter(
-  ({ name }) => name.includes(options.only) && (!isShort || inShort.includes(name)),
-);
+const isChosen = (name: string) => name.includes(options.only);
+
+// Programs that don't hang on this one by a channel are ended as it exits.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
 const around = await startAround();
 const figures: Figure[] = [];
 try {
-  const show = (rows: readonly Row[]) => console.log(formatRows(rows));
-  const rows = await compare(
-    { workloads: chosen, plan, mayInstall: !isShort, onRows: show },
-    around,
-  );
-  figures.push(...comparisonFigures(rows));
+  await runComparison();
+  if (!isShort && isChosen("live streams")) {
+    figures.push(...(await measureLiveStreams({ streams: 5_000, liveMs: 5_000 }, around)));
+  }
+  if (!isShort && isChosen("threads")) {
+    const threads = await measureThreads(around, plan);
+    show(threads.rows);
+    figures.push(...threads.figures);
+  }
 } finally {
   around.stop();
 }
@@ -40,3 +48,16 @@ console.log(formatFigures("Meridian", figures));
 console.log(hold ? "every bar holds" : "a bar does not hold");
 if (options.json) console.log(figuresAsJson("proxy", figures));
 process.exit(hold ? 0 : 1);
+
+async function runComparison(): Promise<void> {
+  const chosen = workloads.filter(
+    ({ name }) => isChosen(name) && (!isShort || inShort.includes(name)),
+  );
+  if (chosen.length === 0) return;
+  const comparison = { workloads: chosen, plan, mayInstall: !isShort, onRows: show };
+  figures.push(...comparisonFigures(await compare(comparison, around), isShort));
+}
+
+function show(rows: readonly Row[]): void {
+  console.log(formatRows(rows));
+}

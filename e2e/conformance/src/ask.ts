@@ -2,42 +2,14 @@
 
 import { localKey } from "@meridian/harness";
 import OpenAI from "openai";
+import { askForBytes } from "./ask-for-bytes.ts";
+import { type Asked, bodyOf, type Question, type Saw } from "./question.ts";
 
-/** The raw iterator of a stream, its accumulator, or a whole answer. */
-export type Reading = "iterator" | "accumulator" | "whole";
-
-/** What an application is told. A stream that just ends is a success to it: nothing else tells it otherwise. */
-export type Saw =
-  | { readonly kind: "answer"; readonly text: string; readonly finish: string | undefined }
-  | {
-      readonly kind: "error";
-      /** What came before. */
-      readonly text: string;
-      readonly status: number | undefined;
-      readonly code: string | undefined;
-      readonly message: string;
-      readonly isApiError: boolean;
-    };
-
-export type Asked = {
-  readonly saw: Saw;
-  readonly headers: Headers;
-  readonly tookMs: number;
-};
-
-export type Question = {
-  readonly endpoint: string;
-  readonly model: string;
-  readonly prompt: string;
-  readonly reading: Reading;
-  /** Not in the official schema, and sent all the same. */
-  readonly more?: object;
-  /** The application leaves. */
-  readonly signal?: AbortSignal;
-};
+type Heard = { text: string; readonly add: (text: string) => void };
 
 /** Never throws for what the other side does. Nothing is tried again by the client itself. */
 export async function ask(question: Question): Promise<Asked> {
+  if (question.reading === "bytes") return askForBytes(question);
   let headers = new Headers();
   const client = new OpenAI({
     baseURL: `${question.endpoint}/v1`,
@@ -51,12 +23,18 @@ export async function ask(question: Question): Promise<Asked> {
     },
   });
   const startedAt = performance.now();
-  const heard = { text: "" };
+  const heard: Heard = {
+    text: "",
+    add: (text) => {
+      heard.text += text;
+      if (text !== "") question.onText?.(text);
+    },
+  };
   const saw = await read(client, question, heard).catch((error: unknown) => failed(error, heard));
-  return { saw, headers, tookMs: performance.now() - startedAt };
+  return { saw, headers, tookMs: performance.now() - startedAt, bytes: undefined };
 }
 
-function read(client: OpenAI, question: Question, heard: { text: string }): Promise<Saw> {
+function read(client: OpenAI, question: Question, heard: Heard): Promise<Saw> {
   switch (question.reading) {
     case "iterator":
       return iterate(client, question, heard);
@@ -67,31 +45,21 @@ function read(client: OpenAI, question: Question, heard: { text: string }): Prom
   }
 }
 
-function bodyOf({ model, prompt, more }: Question) {
-  return { model, messages: [{ role: "user" as const, content: prompt }], ...more };
-}
-
-async function iterate(client: OpenAI, question: Question, heard: { text: string }): Promise<Saw> {
+async function iterate(client: OpenAI, question: Question, heard: Heard): Promise<Saw> {
   const body = { ...bodyOf(question), stream: true as const };
   const stream = await client.chat.completions.create(body, optionsOf(question));
   let finish: string | undefined;
   for await (const chunk of stream) {
     const choice = chunk.choices[0];
-    heard.text += choice?.delta.content ?? "";
+    heard.add(choice?.delta.content ?? "");
     finish = choice?.finish_reason ?? finish;
   }
   return { kind: "answer", text: heard.text, finish };
 }
 
-async function accumulate(
-  client: OpenAI,
-  question: Question,
-  heard: { text: string },
-): Promise<Saw> {
+async function accumulate(client: OpenAI, question: Question, heard: Heard): Promise<Saw> {
   const runner = client.chat.completions.stream(bodyOf(question), optionsOf(question));
-  runner.on("content", (delta) => {
-    heard.text += delta;
-  });
+  runner.on("content", heard.add);
   const { choices } = await runner.finalChatCompletion();
   const choice = choices[0];
   return {

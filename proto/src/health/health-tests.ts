@@ -28,6 +28,11 @@ const rates: { readonly [S in Signal]: { p0: number; p1: number; usual: number }
   probe: { p0: 0.1, p1: 0.6, usual: 0.01 },
 };
 
+/** The rate of bad events that a healthy backend shows: false alarms are promised at it. */
+export function usualRate(signal: Signal): number {
+  return rates[signal].usual;
+}
+
 /** Events of a busy backend per second, by which months are turned into events: requests, canaries, probes of two proxies. */
 export const eventsPerSecond: { readonly [S in Signal]: number } = {
   failure: 10,

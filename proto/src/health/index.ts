@@ -28,6 +28,7 @@ export {
   type HealthTests,
   type Signal,
   signals,
+  usualRate,
 } from "./health-tests.ts";
 export {
   emptyFleet,

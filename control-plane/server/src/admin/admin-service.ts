@@ -4,10 +4,15 @@ import { create } from "@bufbuild/protobuf";
 import { status, type UntypedServiceImplementation } from "@grpc/grpc-js";
 import { ok } from "@meridian/proto/base";
 import {
+  AdminService,
   type ApplyRequest,
   type ApplyResponse,
   type DrainRequest,
   type DrainResponse,
+  type ExplainBackendRequest,
+  type ExplainBackendResponse,
+  type ExplainRequest,
+  type ExplainResponse,
   type GetRequest,
   type GetResponse,
   type GetVersionRequest,
@@ -23,10 +28,12 @@ import {
 import { refuse } from "../grpc/caller.ts";
 import { type UnaryOptions, unary } from "../grpc/unary.ts";
 import type { ControlPlaneRow } from "../region/registration.ts";
+import type { BackendExplanations } from "./backend-explanations.ts";
 import type { DrainOrders } from "./drain-orders.ts";
+import type { Explanations } from "./explanations.ts";
 import { mergeStatus } from "./fleet-status.ts";
 import { type LocalStatusOptions, localStatus } from "./local-status.ts";
-import type { PeerStatus } from "./peer-status.ts";
+import type { Peers } from "./peers.ts";
 import type { Policies } from "./policies.ts";
 
 export type AdminOptions = {
@@ -34,16 +41,26 @@ export type AdminOptions = {
   readonly policies: Policies;
   readonly drains: DrainOrders;
   readonly local: LocalStatusOptions;
-  readonly peers: PeerStatus;
-  /** Registered control planes, this one included. */
-  readonly controlPlanes: () => readonly ControlPlaneRow[];
+  readonly explanations: Explanations;
+  readonly backendExplanations: BackendExplanations;
+  readonly peers: Peers;
+  /** Registered control planes but this one. */
+  readonly others: () => readonly ControlPlaneRow[];
 };
 
 const operators = ["operator"] as const;
 const operatorsAndPeers = ["operator", "control"] as const;
+/** A control plane that asked others would be asked by them in turn. */
+const localAlone = [status.PERMISSION_DENIED, "a control plane asks for local_only"] as const;
+
+const statusQuestion = {
+  method: AdminService.method.status,
+  request: { localOnly: true },
+  withinMs: 2_000,
+};
 
 export function adminService(options: AdminOptions): UntypedServiceImplementation {
-  const { calls, policies, drains, local } = options;
+  const { calls, policies, drains, explanations, backendExplanations, local } = options;
   return {
     validate: unary<ValidateRequest, ValidateResponse, "operator">(calls, operators, (request) =>
       policies.validate(request),
@@ -67,12 +84,25 @@ export function adminService(options: AdminOptions): UntypedServiceImplementatio
       operatorsAndPeers,
       async ({ localOnly }, { caller }) => {
         if (localOnly) return ok(localStatus(local));
-        // A control plane that asked others would be asked by them in turn.
-        if (caller.role === "control") {
-          return refuse(status.PERMISSION_DENIED, "a control plane asks for local_only");
-        }
-        const others = options.controlPlanes().filter((each) => each.id !== local.id);
-        return ok(mergeStatus(localStatus(local), await options.peers.ask(others)));
+        if (caller.role === "control") return refuse(...localAlone);
+        const answers = await options.peers.ask(options.others(), statusQuestion);
+        return ok(mergeStatus(localStatus(local), answers));
+      },
+    ),
+    explain: unary<ExplainRequest, ExplainResponse, "operator" | "control">(
+      calls,
+      operatorsAndPeers,
+      async (request, { caller }) => {
+        if (caller.role === "control" && !request.localOnly) return refuse(...localAlone);
+        return await explanations.explain(request);
+      },
+    ),
+    explainBackend: unary<ExplainBackendRequest, ExplainBackendResponse, "operator" | "control">(
+      calls,
+      operatorsAndPeers,
+      async (request, { caller }) => {
+        if (caller.role === "control" && !request.localOnly) return refuse(...localAlone);
+        return await backendExplanations.explain(request);
       },
     ),
     getVersion: unary<GetVersionRequest, GetVersionResponse, "operator">(

@@ -32,7 +32,7 @@ const other = create(StatusResponseSchema, {
 });
 
 test("each control plane's own view is taken, and the newest word on a proxy counts", () => {
-  const merged = mergeStatus(own, [{ row: row("us"), status: other }]);
+  const merged = mergeStatus(own, [{ row: row("us"), answer: other }]);
   expect(merged.controlPlanes.map((each) => `${each.id} ${each.state}`)).toEqual([
     "eu serving",
     "us stale",
@@ -46,7 +46,7 @@ test("each control plane's own view is taken, and the newest word on a proxy cou
 });
 
 test("who does not answer is shown as unreachable, and nothing else changes", () => {
-  const merged = mergeStatus(own, [{ row: row("ap"), status: undefined }]);
+  const merged = mergeStatus(own, [{ row: row("ap"), answer: undefined }]);
   expect(merged.controlPlanes.map((each) => `${each.id} ${each.state}`)).toEqual([
     "ap unreachable",
     "eu serving",

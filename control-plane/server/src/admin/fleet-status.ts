@@ -10,17 +10,14 @@ import {
   type StatusResponse,
   StatusResponseSchema,
 } from "@meridian/proto/gen/admin_pb";
-import type { ControlPlaneRow } from "../region/registration.ts";
-
-/** A control plane that was asked; undefined: it did not answer in time. */
-export type PeerAnswer = {
-  readonly row: ControlPlaneRow;
-  readonly status: StatusResponse | undefined;
-};
+import type { PeerAnswer } from "./peers.ts";
 
 /** The local view completed by what others said. */
-export function mergeStatus(own: StatusResponse, answers: readonly PeerAnswer[]): StatusResponse {
-  const known = [own, ...answers.flatMap(({ status }) => (status === undefined ? [] : [status]))];
+export function mergeStatus(
+  own: StatusResponse,
+  answers: readonly PeerAnswer<StatusResponse>[],
+): StatusResponse {
+  const known = [own, ...answers.flatMap(({ answer }) => (answer === undefined ? [] : [answer]))];
   const proxies = newestProxies(known.flatMap((each) => each.proxies));
   const backends = own.backends.map((each) => bestWitness(each, known));
   return create(StatusResponseSchema, {
@@ -29,12 +26,16 @@ export function mergeStatus(own: StatusResponse, answers: readonly PeerAnswer[])
     regions: own.regions.map((each) => withAvailable(each, backends)),
     proxies,
     backends,
+    healthTests: own.healthTests,
   });
 }
 
-function controlPlanes(own: StatusResponse, answers: readonly PeerAnswer[]): ControlPlaneStatus[] {
-  const others = answers.flatMap(({ row, status }) => {
-    if (status !== undefined) return status.controlPlanes;
+function controlPlanes(
+  own: StatusResponse,
+  answers: readonly PeerAnswer<StatusResponse>[],
+): ControlPlaneStatus[] {
+  const others = answers.flatMap(({ row, answer }) => {
+    if (answer !== undefined) return answer.controlPlanes;
     const { id, region, build } = row;
     return [create(ControlPlaneStatusSchema, { id, region, build, state: "unreachable" })];
   });
@@ -64,7 +65,8 @@ function bestWitness(own: BackendStatus, known: readonly StatusResponse[]): Back
 
 function evidence(each: BackendStatus): number {
   if (each.state === "unknown") return 0;
-  return 1 + each.inFlight + each.ejectedBy + Number(each.succeeded + each.failed);
+  const judges = each.verdict === "" ? 0 : 1_000_000;
+  return 1 + judges + each.inFlight + each.ejectedBy + Number(each.succeeded + each.failed);
 }
 
 function withAvailable(region: RegionStatus, backends: readonly BackendStatus[]): RegionStatus {

@@ -1,7 +1,8 @@
 // What this control plane sees itself: its proxies, all regions, the backends that its proxies report on.
 
 import { create } from "@bufbuild/protobuf";
-import { type Proxies, regionCondition } from "@meridian/control-core/fleet";
+import { type BackendCondition, type Proxies, regionCondition } from "@meridian/control-core/fleet";
+import type { JudgedBackend, RegionHealth } from "@meridian/control-core/health";
 import type { Clock } from "@meridian/proto/base";
 import {
   type BackendStatus,
@@ -17,6 +18,7 @@ import {
 import type { Backend } from "@meridian/proto/gen/policy_pb";
 import type { Published } from "../published.ts";
 import type { RegionView } from "../region/region-view.ts";
+import { healthTestMessages } from "./backend-explanations.ts";
 import { problemMessages } from "./messages.ts";
 
 export type LocalStatusOptions = {
@@ -26,6 +28,7 @@ export type LocalStatusOptions = {
   readonly clock: Clock;
   readonly proxies: Proxies;
   readonly view: RegionView;
+  readonly health: RegionHealth;
   readonly published: () => Published | undefined;
   readonly storeReachable: () => boolean;
 };
@@ -55,6 +58,8 @@ export function localStatus(options: LocalStatusOptions): StatusResponse {
     regions,
     proxies: [...proxies],
     backends,
+    healthTests:
+      current === undefined ? [] : [...healthTestMessages(options.health.tests, current.policy)],
   });
 }
 
@@ -96,21 +101,32 @@ function regionStatus(
 
 function backendStatus(
   { name, region, serves }: Backend,
-  { view, proxies, clock }: LocalStatusOptions,
+  { view, proxies, health, clock }: LocalStatusOptions,
 ): BackendStatus {
   const drain = view.drains().backends.get(name);
   const condition = proxies.backend(region, name, clock.now());
+  const judged = health.backend(name, clock.now());
   return create(BackendStatusSchema, {
     name,
     region,
-    state: drain === undefined ? condition.state : "draining",
+    state: drain === undefined ? stateOf(condition, judged) : "draining",
     models: serves.map((each) => each.model),
     inFlight: condition.inFlight,
     ejectedBy: condition.ejectedBy,
     succeeded: BigInt(condition.succeeded),
     failed: BigInt(condition.failed),
     drainedUntilMs: BigInt(drain?.untilMs ?? 0),
+    verdict: judged?.verdict ?? "",
+    verdictReason: judged === undefined || judged.verdict === "healthy" ? "" : judged.health.reason,
+    share: Math.round((judged?.share ?? 0) * 1_000),
+    canaryTokensPerDay: BigInt(judged?.canaryTokensPerDay ?? 0),
   });
+}
+
+/** The verdict goes before what single proxies hold out. */
+function stateOf(condition: BackendCondition, judged: JudgedBackend | undefined): string {
+  if (judged === undefined) return condition.state;
+  return judged.verdict === "unhealthy" ? "ejected" : "available";
 }
 
 function milliseconds(value: number): number {

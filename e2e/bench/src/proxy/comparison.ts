@@ -1,6 +1,5 @@
-// Subjects side by side: which are there, their start, their rounds, and the figures with their bars.
+// Subjects side by side: which are there, their start, and their rounds.
 
-import type { Figure } from "../report/figures.ts";
 import { Child } from "./child.ts";
 import {
   type Load,
@@ -92,79 +91,4 @@ async function startSubjects(
   const peers = readPeers();
   if (!installPeers()) console.log("peers: they can't be installed here");
   else for (const each of peers) add(await startPeer(each, upstreamPorts[0] ?? 0));
-}
-
-/** What is judged, from the rows of one run. */
-export function comparisonFigures(rows: readonly Row[]): readonly Figure[] {
-  const workloadNames = [...new Set(rows.map((row) => row.workload))];
-  return workloadNames.flatMap((name) =>
-    workloadFigures(rows.filter((row) => row.workload === name)),
-  );
-}
-
-const processorRatioMax = 1.5;
-const peerThroughputRatioMin = 8;
-const firstTokenAddedP50MsMax = 1;
-const firstTokenAddedP99MsMax = 5;
-
-function workloadFigures(rows: readonly Row[]): readonly Figure[] {
-  const find = (subject: string) => rows.find((row) => row.subject === subject);
-  const [meridian, bare, direct] = ["Meridian", "bare forwarder", "direct"].map(find);
-  if (meridian === undefined || bare === undefined || direct === undefined) return [];
-  const { workload } = meridian;
-  const others = rows.filter((row) => ![meridian, bare, direct].includes(row));
-  const isStream = !Number.isNaN(meridian.firstTokenP50Ms);
-  const judged = workload.startsWith("whole answers");
-  return [
-    {
-      name: `${workload}: processor time, ratio to the bare forwarder`,
-      value: meridian.processorUs / bare.processorUs,
-      unit: "",
-      ...(judged ? { atMost: processorRatioMax } : {}),
-    },
-    ...others.map((other) => ({
-      name: `${workload}: processor time, ratio to ${other.subject}`,
-      value: meridian.processorUs / other.processorUs,
-      unit: "",
-    })),
-    ...others.map((other) => ({
-      name: `${workload}: requests per second, ratio to ${other.subject}`,
-      value: meridian.perSecond / other.perSecond,
-      unit: "",
-      ...(other.subject === "Portkey" && workload.endsWith("c=32") && judged
-        ? { atLeast: peerThroughputRatioMin }
-        : {}),
-    })),
-    ...(isStream ? firstTokenFigures(meridian, bare, direct) : []),
-  ];
-}
-
-function firstTokenFigures(meridian: Row, bare: Row, direct: Row): readonly Figure[] {
-  const added = (over: Row, share: "firstTokenP50Ms" | "firstTokenP99Ms") =>
-    meridian[share] - over[share];
-  const { workload } = meridian;
-  return [
-    {
-      name: `${workload}: first token added over the bare forwarder, p50`,
-      value: added(bare, "firstTokenP50Ms"),
-      unit: "ms",
-      atMost: firstTokenAddedP50MsMax,
-    },
-    {
-      name: `${workload}: first token added over the bare forwarder, p99`,
-      value: added(bare, "firstTokenP99Ms"),
-      unit: "ms",
-      atMost: firstTokenAddedP99MsMax,
-    },
-    {
-      name: `${workload}: first token added over direct, p50`,
-      value: added(direct, "firstTokenP50Ms"),
-      unit: "ms",
-    },
-    {
-      name: `${workload}: first token added over direct, p99`,
-      value: added(direct, "firstTokenP99Ms"),
-      unit: "ms",
-    },
-  ];
 }

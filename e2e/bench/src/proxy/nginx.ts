@@ -31,6 +31,8 @@ export async function startNginx(upstreamPorts: readonly number[]): Promise<Subj
   const file = join(folder, "nginx.conf");
   writeFileSync(file, configuration(folder, port, upstreamPorts));
   const child = spawn(program, ["-p", folder, "-c", file], { stdio: "ignore" });
+  const end = () => child.kill("SIGTERM");
+  process.once("exit", end);
   await answersInTime(`http://127.0.0.1:${port}/health`);
   return {
     name: "nginx",
@@ -38,7 +40,8 @@ export async function startNginx(upstreamPorts: readonly number[]): Promise<Subj
     target: { port, path: requestPath, headers: {}, check: "exact" },
     stop: async () => {
       const gone = new Promise((resolve) => child.once("exit", resolve));
-      child.kill("SIGTERM");
+      process.off("exit", end);
+      end();
       await gone;
       rmSync(folder, { recursive: true, force: true });
     },

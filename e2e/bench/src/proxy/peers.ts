@@ -74,13 +74,16 @@ export async function startPeer(peer: Peer, upstreamPort: number): Promise<Subje
     env: { ...process.env, ...filled(peer.environment) },
     stdio: "ignore",
   });
+  const end = () => child.kill("SIGKILL");
+  process.once("exit", end);
   await answersInTime(`http://127.0.0.1:${port}${peer.readyPath}`);
   return {
     name: peer.name,
     pid: child.pid ?? 0,
     target: { port, path: peer.path, headers: filled(peer.headers), check: "content" },
     stop: async () => {
-      child.kill("SIGKILL");
+      process.off("exit", end);
+      end();
     },
   };
 }

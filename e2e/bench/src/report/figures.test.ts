@@ -25,6 +25,7 @@ test("a figure that misses its bar says so, in the table and in JSON", () => {
     bench: "watch",
     passed: false,
     figures: { lost: 0, noticed: 12.3 },
+    bars: { lost: { atMost: 0, holds: true }, noticed: { atMost: 10, holds: false } },
   });
 });
 

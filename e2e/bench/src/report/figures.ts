@@ -40,10 +40,18 @@ export function formatFigures(title: string, figures: readonly Figure[]): string
   return [title, ...lines.map((line) => `  ${line}`)].join("\n");
 }
 
-/** `{bench, passed, figures: {name: value}}`, without line breaks. */
+/** `{bench, passed, figures: {name: value}, bars: {name: {atMost or atLeast, holds}}}`, without line breaks. */
 export function figuresAsJson(bench: string, figures: readonly Figure[]): string {
   const values = Object.fromEntries(figures.map((each) => [each.name, round(each.value)]));
-  return JSON.stringify({ bench, passed: figures.every(holds), figures: values });
+  const judged = figures.filter((each) => barOf(each) !== "");
+  // What is undefined is left out of JSON.
+  const bars = Object.fromEntries(
+    judged.map((each) => [
+      each.name,
+      { atMost: each.atMost, atLeast: each.atLeast, holds: holds(each) },
+    ]),
+  );
+  return JSON.stringify({ bench, passed: figures.every(holds), figures: values, bars });
 }
 
 function barOf(figure: Figure): string {

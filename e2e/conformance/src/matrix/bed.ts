@@ -1,9 +1,6 @@
 // Where the matrix is run: one proxy in each of two regions, and model servers in lanes. Cells of one lane run in turn,
 // lanes beside each other: a lane has model servers and models of its own, so that no cell meets another's fault.
 
-import { mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import {
   type Cluster,
   entries,
@@ -13,19 +10,15 @@ import {
   Program,
   startCluster,
 } from "@meridian/harness";
-import type { Alternatives } from "./cell.ts";
-import { limits } from "./oracle.ts";
-
-/** Model servers of a lane: one that fails, and two that could stand in. */
-const serversPerLane = 3;
+import { type Alternatives, type Family, families } from "./cell.ts";
+import { hedgeMinMs, limits, quickHeadersMs } from "./oracle.ts";
 
 export type Lane = {
   readonly number: number;
+  /** The one that fails, two that could stand in, and one in the other region. */
   readonly ports: readonly number[];
   /** Where faults are switched and requests looked at. */
   readonly control: string;
-  /** A model that one, two or all of the lane's servers serve. */
-  readonly modelFor: (alternatives: Alternatives) => string;
 };
 
 export type Bed = {
@@ -38,92 +31,158 @@ export type Bed = {
   readonly stop: () => Promise<void>;
 };
 
-/** 2 ms for a token: an answer of 40 tokens takes 80 ms. */
+/** Servers of this region in a lane; one more is in the other region. */
+const homeServers = 3;
+const serversPerLane = homeServers + 1;
+
+/** 2 ms for a token: an answer of 25 tokens takes 50 ms. */
 const size = "0.01:2:0:256:1024";
 const regions = ["us-east", "eu-west"] as const;
+const choices: readonly Alternatives[] = [0, 1, 2];
 
-export async function startBed(options: { readonly lanes: number }): Promise<Bed> {
-  const numbers = Array.from({ length: options.lanes }, (_, index) => index);
-  const [controlPort = 0, ...ports] = await freePorts(1 + options.lanes * serversPerLane);
-  const lanes = numbers.map(
-    (number): Lane => ({
-      number,
-      ports: ports.slice(number * serversPerLane, (number + 1) * serversPerLane),
-      control: `http://127.0.0.1:${controlPort}`,
-      modelFor: (alternatives) => modelOf(number, alternatives),
-    }),
-  );
-  const simulator = simulatorOf(lanes, controlPort);
-  await simulator.start();
-  const cluster = await startCluster({
-    regions: [...regions],
-    backendsPerRegion: 0,
-    policy: (policy) => policyOf(policy, lanes),
-  });
-  return bedOf(cluster, simulator, lanes);
+/** Both ways in which model servers go on from an assistant's words; lanes have one or the other. */
+const prefixes = ["append", "continue-final-message"] as const;
+
+/** The model by which a cell's pool is asked. */
+export function modelOf(lane: Lane, family: Family, alternatives: Alternatives): string {
+  return `${family}-${lane.number}-${alternatives}`;
 }
 
-function bedOf(cluster: Cluster, simulator: Program, lanes: readonly Lane[]): Bed {
+/** The ports of a cell's pool: the faulty one first where that is fixed. */
+export function poolOf(lane: Lane, family: Family, alternatives: Alternatives): readonly number[] {
+  const [home = 0, , , far = 0] = lane.ports;
+  return isFar(family) ? [home, far] : lane.ports.slice(0, alternatives + 1);
+}
+
+function isFar(family: Family): boolean {
+  return family === "abroad" || family === "onward";
+}
+
+export async function startBed(options: {
+  readonly lanes: number;
+  /** Further backends, models and routes. */
+  readonly policy?: (policy: PolicyDocument) => PolicyDocument;
+}): Promise<Bed> {
+  const [portOfAppend = 0, portOfFlag = 0, ...ports] = await freePorts(
+    prefixes.length + options.lanes * serversPerLane,
+  );
+  const lanes = Array.from(
+    { length: options.lanes },
+    (_, number): Lane => ({
+      number,
+      ports: ports.slice(number * serversPerLane, (number + 1) * serversPerLane),
+      control: `http://127.0.0.1:${number % 2 === 0 ? portOfAppend : portOfFlag}`,
+    }),
+  );
+  const simulators = [
+    simulatorOf(
+      lanes.filter((each) => each.number % 2 === 0),
+      portOfAppend,
+      "append",
+    ),
+    simulatorOf(
+      lanes.filter((each) => each.number % 2 === 1),
+      portOfFlag,
+      "continue-final-message",
+    ),
+  ].filter((each) => each !== undefined);
+  const stopSimulators = () => Promise.all(simulators.map((each) => each.stop()));
+  try {
+    await Promise.all(simulators.map((each) => each.start()));
+    const cluster = await startCluster({
+      regions: [...regions],
+      backendsPerRegion: 0,
+      policy: (policy) => {
+        const own = policyOf(policy, lanes);
+        return options.policy?.(own) ?? own;
+      },
+    });
+    return bedOf(cluster, lanes, stopSimulators);
+  } catch (cause) {
+    await stopSimulators();
+    throw cause;
+  }
+}
+
+function bedOf(
+  cluster: Cluster,
+  lanes: readonly Lane[],
+  stopSimulators: () => Promise<unknown>,
+): Bed {
   const home = cluster.topology.regions[0]?.proxies[0];
   return {
     lanes,
     endpoint: `http://127.0.0.1:${home?.clientPort}`,
     ops: `http://127.0.0.1:${home?.opsPort}`,
-    logs: () => `${cluster.logs()}\n--- simulator\n${simulator.logTail(20)}`,
+    logs: () => cluster.logs(),
     stop: async () => {
       await cluster.stop();
-      await simulator.stop();
+      await stopSimulators();
     },
   };
 }
 
-function simulatorOf(lanes: readonly Lane[], controlPort: number): Program {
-  const models = lanes.flatMap((lane) => choices.map((each) => `${lane.modelFor(each)}:${size}`));
+/** One process stands for the servers of many lanes; undefined when there are none. */
+function simulatorOf(
+  lanes: readonly Lane[],
+  controlPort: number,
+  assistantPrefix: (typeof prefixes)[number],
+): Program | undefined {
+  if (lanes.length === 0) return undefined;
+  const ports = lanes.flatMap((lane) => lane.ports.flatMap((port) => ["--port", String(port)]));
+  const models = lanes.flatMap((lane) =>
+    servesAny(lane).flatMap((model) => ["--model", `${model}:${size}`]),
+  );
   return new Program({
-    name: "matrix-simulator",
+    name: `matrix-simulator-${assistantPrefix}`,
     entry: entries.modelSimulator,
     args: [
-      "--control-port",
-      String(controlPort),
-      ...lanes.flatMap((lane) => lane.ports.flatMap((port) => ["--port", String(port)])),
-      ...models.flatMap((each) => ["--model", each]),
+      ...["--control-port", String(controlPort), "--assistant-prefix", assistantPrefix],
+      ...ports,
+      ...models,
     ],
     readyUrl: `http://127.0.0.1:${controlPort}/faults`,
-    logFile: join(mkdtempSync(join(tmpdir(), "meridian-matrix-")), "simulator.log"),
   });
 }
 
-const choices: readonly Alternatives[] = [0, 1, 2];
-
-function modelOf(lane: number, alternatives: Alternatives): string {
-  return `lane-${lane}-${alternatives}`;
-}
-
-export function backendOf(lane: Lane, place: number): string {
-  return `lane-${lane.number}-${"abc".charAt(place)}`;
+function servesAny(lane: Lane): readonly string[] {
+  return families.flatMap((family) => choices.map((each) => modelOf(lane, family, each)));
 }
 
 function policyOf(policy: PolicyDocument, lanes: readonly Lane[]): PolicyDocument {
-  const backends = lanes.flatMap((lane) =>
-    lane.ports.map(
-      (port, place): PolicyBackend => ({
-        name: backendOf(lane, place),
-        region: regions[0],
-        url: `http://127.0.0.1:${port}`,
-        // The server at place n serves those models that have at least n alternatives to the first one.
-        serves: choices
-          .filter((each) => each >= place)
-          .map((each) => ({ model: lane.modelFor(each) })),
-      }),
+  const models = lanes.flatMap((lane) =>
+    families.flatMap((family) =>
+      choices.map((each) => ({
+        name: modelOf(lane, family, each),
+        continueStreams: family === "resume" || family === "onward",
+      })),
     ),
   );
-  const models = lanes.flatMap((lane) => choices.map((each) => ({ name: lane.modelFor(each) })));
-  const route = {
-    name: "matrix",
-    match: { models: ["lane-*"] },
-    timeouts: limits,
+  return { ...policy, backends: lanes.flatMap(backendsOf), models, routes: families.map(routeOf) };
+}
+
+function backendsOf(lane: Lane): readonly PolicyBackend[] {
+  return lane.ports.map((port, place) => ({
+    name: `lane-${lane.number}-${"abcf".charAt(place)}`,
+    region: place < homeServers ? regions[0] : regions[1],
+    url: `http://127.0.0.1:${port}`,
+    serves: families.flatMap((family) =>
+      choices
+        .filter((each) => poolOf(lane, family, each).includes(port))
+        .map((each) => ({ model: modelOf(lane, family, each) })),
+    ),
+    assistantPrefix: lane.number % 2 === 0 ? prefixes[0] : prefixes[1],
+  }));
+}
+
+function routeOf(family: Family): { readonly [field: string]: unknown } {
+  const timeouts = family === "quick" ? { ...limits, headersMs: quickHeadersMs } : limits;
+  return {
+    name: family,
+    match: { models: [`${family}-*`] },
+    timeouts,
     retry: { attempts: 4, budgetPercent: 100 },
     fallback: ["remote"],
+    ...(family === "hedge" ? { hedge: { budgetPercent: 50, minMs: hedgeMinMs } } : {}),
   };
-  return { ...policy, backends, models, routes: [route] };
 }

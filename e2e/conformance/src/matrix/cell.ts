@@ -22,16 +22,31 @@ export type Nature =
   | { readonly kind: "request-fault"; readonly status: number }
   /** The model server fails, and is seen to at once. */
   | { readonly kind: "fails"; readonly failure: string; readonly status?: number }
-  /** The model server goes silent: it is left when this limit is over. */
-  | { readonly kind: "stalls"; readonly limit: "headers" | "first-token" | "between-tokens" };
+  /** The model server goes silent, or says no more than that it lives. */
+  | { readonly kind: "stalls"; readonly pings: boolean };
 
 export type Mode = "stream" | "whole";
 
 /** Healthy model servers beside the one that fails. */
 export type Alternatives = 0 | 1 | 2;
 
+/**
+ * Under which policy. plain: the matrix's short limits. quick: a limit for the head, too. hedge: a second call beside a
+ * late one. resume: streams that break go on. abroad: the alternative is in another region; onward: and goes on there.
+ */
+export const families = ["plain", "quick", "hedge", "resume", "abroad", "onward"] as const;
+export type Family = (typeof families)[number];
+
+/** What the application does, beside reading. */
+export type Leaving = {
+  /** It leaves so long after it asked, or once it has read so many tokens. */
+  readonly afterMs?: number;
+  readonly afterTokens?: number;
+};
+
 export type Cell = {
   readonly name: string;
+  readonly family: Family;
   readonly fault: string;
   readonly moment: Moment;
   readonly mode: Mode;
@@ -40,4 +55,9 @@ export type Cell = {
   readonly nature: Nature;
   /** The rule is one of a port: it meets whoever is asked there, so the cell asks until it was met. */
   readonly onPort: boolean;
+  /** So many servers meet the fault, one after the other. */
+  readonly victims: number;
+  readonly leaving: Leaving | undefined;
+  /** Fields of the request beyond the usual ones. */
+  readonly more: { readonly [field: string]: unknown };
 };

@@ -1,12 +1,12 @@
 // The proxy's own account of a request: read by the id that its answer carried.
 
-import type { Asked } from "../ask.ts";
+import type { Asked } from "../question.ts";
 
 export type Decision = {
   readonly ending: string;
   /** How each call ended, or how it failed. */
   readonly outcomes: readonly string[];
-  readonly roles: readonly string[];
+  readonly stream: boolean;
   readonly usage: { readonly outputTokens: number; readonly exact: boolean } | undefined;
 };
 
@@ -21,9 +21,9 @@ export async function decisionOf(ops: string, asked: Asked): Promise<Decision | 
 
 type Json = {
   readonly ending?: string;
+  readonly stream?: boolean;
   readonly attempts?: readonly {
     readonly outcome?: string;
-    readonly role?: string;
     readonly failure?: { readonly kind?: string };
   }[];
   readonly usage?: { readonly outputTokens?: number; readonly exact?: boolean };
@@ -31,11 +31,11 @@ type Json = {
 
 function parse(value: unknown): Decision {
   // The schema is DecisionRecord's, in ProtoJSON: what is zero or false is left out.
-  const { ending = "", attempts = [], usage } = value as Json;
+  const { ending = "", stream = false, attempts = [], usage } = value as Json;
   return {
     ending,
     outcomes: attempts.map((each) => each.failure?.kind ?? each.outcome ?? ""),
-    roles: attempts.map((each) => each.role ?? ""),
+    stream,
     usage:
       usage === undefined
         ? undefined

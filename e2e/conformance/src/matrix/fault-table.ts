@@ -1,9 +1,9 @@
 // The faults, the moments at which each can happen, and what each is to a router. The cells are all of these, with and
 // without streaming, with no, one and two healthy alternatives.
 
-import type { Alternatives, Cell, FaultRule, Mode, Moment, Nature } from "./cell.ts";
+import type { Alternatives, Cell, Family, FaultRule, Mode, Moment, Nature } from "./cell.ts";
 
-type Row = {
+export type Row = {
   readonly fault: string;
   readonly moments: readonly Moment[];
   readonly modes: readonly Mode[];
@@ -21,16 +21,25 @@ const legal: Nature = { kind: "legal" };
 
 /** Every cell of the plain matrix. */
 export function plainCells(): readonly Cell[] {
-  const rows = [...statuses(), ...connections(), ...withinAnswers(), ...ofWholeAnswers()];
-  return rows.flatMap(cellsOf);
+  return tableRows().flatMap((row) => cellsOf(row, "plain", [0, 1, 2]));
 }
 
-function cellsOf(row: Row): readonly Cell[] {
-  const choices: readonly Alternatives[] = [0, 1, 2];
+/** The table's rows. */
+export function tableRows(): readonly Row[] {
+  return [...statuses(), ...connections(), ...withinAnswers(), ...ofWholeAnswers()];
+}
+
+/** A row's cells under one policy. */
+export function cellsOf(
+  row: Row,
+  family: Family,
+  choices: readonly Alternatives[],
+): readonly Cell[] {
   return row.moments.flatMap((moment) =>
     row.modes.flatMap((mode) =>
       choices.map((alternatives) => ({
-        name: `${row.fault} ${moment} ${mode} +${alternatives}`,
+        name: `${family} ${row.fault} ${moment} ${mode} +${alternatives}`,
+        family,
         fault: row.fault,
         moment,
         mode,
@@ -38,6 +47,9 @@ function cellsOf(row: Row): readonly Cell[] {
         rule: row.rule(moment, mode),
         nature: row.nature(moment, mode),
         onPort: row.onPort ?? false,
+        victims: 1,
+        leaving: undefined,
+        more: {},
       })),
     ),
   );
@@ -66,8 +78,8 @@ function statuses(): readonly Row[] {
       { status: 400, code: "model_not_found" },
       { kind: "fails", failure: "status", status: 400 },
     ),
-    ...[401, 403, 404, 408, 500, 502, 503, 529].map((status) => targetFault(status)),
-    targetFault(429, "saturated"),
+    ...[401, 403, 404, 408, 500, 502, 503].map((status) => targetFault(status)),
+    ...[429, 529].map((status) => targetFault(status, "saturated")),
     row("status-429-retry-after", { status: 429, retryAfterSeconds: 1 }, { ...full, status: 429 }),
     row("status-503-retry-after", { status: 503, retryAfterSeconds: 1 }, { ...full, status: 503 }),
   ];
@@ -85,7 +97,7 @@ function connections(): readonly Row[] {
   return [
     row("refuse", { kind: "fails", failure: "connect" }, true),
     row("close-at-connect", { kind: "fails", failure: "no-answer" }, true),
-    row("black-hole", { kind: "stalls", limit: "headers" }, true),
+    row("black-hole", { kind: "stalls", pings: false }, true),
     row("close-when-reused", { kind: "fails", failure: "no-answer" }, false),
   ];
 }
@@ -107,8 +119,8 @@ function withinAnswers(): readonly Row[] {
       (moment) => fails(isBeforeToken(moment) ? "empty" : "truncated"),
       streamed,
     ),
-    atPlaces("stall", everyMoment, (moment, mode) => stalls(moment, mode)),
-    atPlaces("pings", inAnswer, (moment, mode) => stalls(moment, mode)),
+    atPlaces("stall", everyMoment, () => ({ kind: "stalls", pings: false })),
+    atPlaces("pings", inAnswer, () => ({ kind: "stalls", pings: true })),
     atPlaces("error", inAnswer, () => fails("error-frame"), streamed),
     atPlaces("malformed", inAnswer, () => fails("malformed")),
     atPlaces("oversize", inAnswer, () => fails("malformed"), streamed),
@@ -136,12 +148,6 @@ function tokenOf(moment: Moment): number | "headers" {
 
 function fails(failure: string): Nature {
   return { kind: "fails", failure };
-}
-
-function stalls(moment: Moment, mode: Mode): Nature {
-  if (moment === "before-headers") return { kind: "stalls", limit: "headers" };
-  const isFirst = mode === "whole" || isBeforeToken(moment);
-  return { kind: "stalls", limit: isFirst ? "first-token" : "between-tokens" };
 }
 
 /** Nothing that a reader would see has come. */

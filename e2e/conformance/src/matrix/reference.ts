@@ -1,22 +1,22 @@
 // What a model server would say if nobody disturbed it, asked of it directly: the measure of every answer.
 
 import { localKey } from "@meridian/harness";
+import { wholeTokensMax } from "./oracle.ts";
 
 export type Reference = { readonly prompt: string; readonly tokens: readonly string[] };
 
-/** Long enough for a fault at token 20, short enough to be over soon. */
-const tokensMin = 24;
-const tokensMax = 48;
-const promptsMax = 200;
+/** Long enough for a fault at token 20; not longer than what whole answers are allowed. */
+const tokensMin = 22;
+const promptsMax = 400;
 
 /** A prompt with an answer of a fit length, and that answer token by token. */
 export async function referenceFor(origin: string, model: string): Promise<Reference> {
   for (let turn = 0; turn < promptsMax; turn++) {
     const prompt = `Which way to the sea, by road ${turn}?`;
     const tokens = await streamed(origin, model, prompt);
-    if (tokens.length >= tokensMin && tokens.length <= tokensMax) return { prompt, tokens };
+    if (tokens.length >= tokensMin && tokens.length <= wholeTokensMax) return { prompt, tokens };
   }
-  throw new Error(`${model} has no answer of ${tokensMin} to ${tokensMax} tokens`);
+  throw new Error(`${model} has no answer of ${tokensMin} to ${wholeTokensMax} tokens`);
 }
 
 async function streamed(origin: string, model: string, prompt: string): Promise<readonly string[]> {
@@ -26,7 +26,7 @@ async function streamed(origin: string, model: string, prompt: string): Promise<
     body: JSON.stringify({
       model,
       stream: true,
-      max_tokens: tokensMax + 1,
+      max_tokens: wholeTokensMax + 1,
       messages: [{ role: "user", content: prompt }],
     }),
   });

@@ -1,16 +1,17 @@
 // Runs one cell: everybody well again, the fault put in place, the question asked in each way, the evidence gathered.
 
-import { type Asked, ask, type Reading } from "../ask.ts";
-import type { Bed, Lane } from "./bed.ts";
+import { ask } from "../ask.ts";
+import type { Asked, Question, Reading } from "../question.ts";
+import { type Bed, type Lane, modelOf, poolOf } from "./bed.ts";
 import type { Cell } from "./cell.ts";
-import { differences } from "./compare.ts";
+import { differences, type Evidence } from "./compare.ts";
 import { decisionOf } from "./decision.ts";
-import { expectationOf } from "./oracle.ts";
+import { expectationOf, wholeTokensMax } from "./oracle.ts";
 import { type Reference, referenceFor } from "./reference.ts";
 import { addFaults, callsSeen, callsSoFar, removeFaults, type SeenCall } from "./simulator.ts";
 
 export type CellResult = {
-  readonly cell: Cell;
+  readonly name: string;
   /** Empty: all was as expected. */
   readonly differences: readonly string[];
   readonly tookMs: number;
@@ -28,30 +29,31 @@ const pollMs = 15;
 export class LaneRunner {
   readonly #bed: Bed;
   readonly #lane: Lane;
+  readonly #patience: number;
   readonly #references = new Map<string, Reference>();
 
-  constructor(bed: Bed, lane: Lane) {
+  constructor(bed: Bed, lane: Lane, patience: number) {
     this.#bed = bed;
+    this.#patience = patience;
     this.#lane = lane;
   }
 
   async run(cell: Cell): Promise<CellResult> {
     const startedAt = performance.now();
-    const readings: readonly Reading[] =
-      cell.mode === "stream" ? ["iterator", "accumulator"] : ["whole"];
     const found: string[] = [];
     let records = 0;
-    for (const reading of readings) {
-      const one = await this.#runOnce(cell, reading);
-      found.push(...one.differences.map((each) => `${reading}: ${each}`));
-      records += one.records;
+    for (const reading of readingsOf(cell)) {
+      const evidence = await this.#gather(cell, reading);
+      const different = differences(expectationOf(cell), evidence);
+      found.push(...different.map((each) => `${reading}: ${each}`));
+      if (evidence.decision !== undefined) records += 1;
     }
-    return { cell, differences: found, tookMs: performance.now() - startedAt, records };
+    return { name: cell.name, differences: found, tookMs: performance.now() - startedAt, records };
   }
 
-  async #runOnce(cell: Cell, reading: Reading) {
+  async #gather(cell: Cell, reading: Reading): Promise<Evidence> {
     const { control } = this.#lane;
-    const model = this.#lane.modelFor(cell.alternatives);
+    const model = this.#modelOf(cell);
     const reference = await this.#reference(model);
     await this.#heal(cell);
     await this.#putFault(cell, model);
@@ -59,18 +61,19 @@ export class LaneRunner {
       for (let turn = 1; ; turn++) {
         const after = await callsSoFar(control);
         const askedAtMs = Date.now();
-        const asked = await ask({
+        const { asked, leftAtMs } = await askAndLeave(cell, {
           endpoint: this.#bed.endpoint,
           model,
           prompt: reference.prompt,
           reading,
+          more: reading === "whole" ? { max_tokens: wholeTokensMax, ...cell.more } : cell.more,
         });
         if (!this.#wasMet(cell, asked) && turn < triesMax) continue;
         const calls = await this.#settledCalls(after);
         const decision = await decisionOf(this.#bed.ops, asked);
-        const evidence = { asked, askedAtMs, calls, decision, reference };
-        const records = decision === undefined ? 0 : 1;
-        return { differences: differences(expectationOf(cell), evidence), records };
+        const usageAsked = cell.more.stream_options !== undefined;
+        const patience = this.#patience;
+        return { asked, askedAtMs, leftAtMs, calls, decision, reference, usageAsked, patience };
       }
     } finally {
       await removeFaults(control, { model });
@@ -78,10 +81,14 @@ export class LaneRunner {
     }
   }
 
-  /** A port's fault is met when somebody else had to be asked, or there is nobody else. */
-  #wasMet(cell: Cell, { headers }: Asked): boolean {
-    if (!cell.onPort || cell.alternatives === 0) return true;
+  /** A port's fault is met when somebody else had to be asked, or nobody could be. */
+  #wasMet(cell: Cell, { headers, saw }: Asked): boolean {
+    if (!cell.onPort || saw.kind === "error") return true;
     return Number(headers.get("x-meridian-attempts") ?? "0") > 1;
+  }
+
+  #modelOf(cell: Cell): string {
+    return modelOf(this.#lane, cell.family, cell.alternatives);
   }
 
   #faultyPort(): number {
@@ -92,7 +99,7 @@ export class LaneRunner {
     const { control } = this.#lane;
     if (!cell.onPort) {
       // Whoever is asked first meets it; the next one is well.
-      await addFaults(control, [{ ...cell.rule, model, count: 1 }]);
+      await addFaults(control, [{ ...cell.rule, model, count: cell.victims }]);
       return;
     }
     const port = this.#faultyPort();
@@ -113,20 +120,22 @@ export class LaneRunner {
 
   /** Every server of the pool answers again, through the proxy: what a cell did to one is not the next one's matter. */
   async #heal(cell: Cell): Promise<void> {
-    const { control, ports } = this.#lane;
-    const pool = ports.slice(0, cell.alternatives + 1);
-    const model = this.#lane.modelFor(cell.alternatives);
+    const { control } = this.#lane;
+    const model = this.#modelOf(cell);
+    // Of another region's server nothing is asked while the own one answers.
+    const pool = poolOf(this.#lane, cell.family, cell.alternatives);
+    const wanted = cell.family === "abroad" || cell.family === "onward" ? pool.slice(0, 1) : pool;
     const after = await callsSoFar(control);
     const deadline = performance.now() + healMs;
     for (;;) {
-      await Promise.all(pool.map(() => this.#probe(model)));
-      const calls = await callsSeen(control, pool, after);
+      await Promise.all(wanted.map(() => this.#probe(model)));
+      const calls = await callsSeen(control, wanted, after);
       const well = new Set(
         calls.filter((each) => each.outcome === "completed").map((each) => each.port),
       );
-      if (well.size === pool.length) return;
+      if (well.size === wanted.length) return;
       if (performance.now() > deadline) {
-        throw new Error(`${model}: only ${well.size} of ${pool.length} servers came back`);
+        throw new Error(`${model}: only ${well.size} of ${wanted.length} servers came back`);
       }
       await new Promise((resolve) => setTimeout(resolve, pollMs));
     }
@@ -147,4 +156,40 @@ export class LaneRunner {
       await new Promise((resolve) => setTimeout(resolve, pollMs));
     }
   }
+}
+
+/** Streams that go on are looked at byte by byte, too. */
+function readingsOf(cell: Cell): readonly Reading[] {
+  if (cell.mode === "whole") return ["whole"];
+  if (cell.leaving !== undefined) return ["iterator"];
+  const isBytewise = cell.family === "resume" || cell.family === "onward" || isUsage(cell);
+  return isBytewise ? ["iterator", "accumulator", "bytes"] : ["iterator", "accumulator"];
+}
+
+function isUsage(cell: Cell): boolean {
+  return cell.fault === "no-usage" || cell.more.stream_options !== undefined;
+}
+
+/** The application leaves when its cell says so. */
+async function askAndLeave(
+  { leaving }: Cell,
+  question: Question,
+): Promise<{ readonly asked: Asked; readonly leftAtMs: number | undefined }> {
+  if (leaving === undefined) return { asked: await ask(question), leftAtMs: undefined };
+  const door = new AbortController();
+  let leftAtMs: number | undefined;
+  const leave = () => {
+    leftAtMs ??= Date.now();
+    door.abort();
+  };
+  const { afterMs, afterTokens } = leaving;
+  const timer = afterMs === undefined ? undefined : setTimeout(leave, afterMs);
+  let texts = 0;
+  const onText = () => {
+    texts += 1;
+    if (texts === afterTokens) leave();
+  };
+  const asked = await ask({ ...question, signal: door.signal, onText });
+  clearTimeout(timer);
+  return { asked, leftAtMs };
 }

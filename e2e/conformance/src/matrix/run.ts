@@ -1,31 +1,26 @@
-// Runs many cells, as many beside each other as there are lanes.
+// Runs many cells, as many beside each other as there are workers.
 
-import type { Bed } from "./bed.ts";
-import type { Cell } from "./cell.ts";
-import { type CellResult, LaneRunner } from "./run-cell.ts";
+import type { CellResult } from "./run-cell.ts";
 
-/** `onResult` hears each as it comes. */
-export async function runCells(
-  bed: Bed,
-  cells: readonly Cell[],
+/** Each worker takes the next cell that nobody has taken. `onResult` hears each result as it comes. */
+export async function runAll<C extends { readonly name: string }>(
+  cells: readonly C[],
+  workers: readonly ((cell: C) => Promise<CellResult>)[],
   onResult: (result: CellResult) => void,
 ): Promise<readonly CellResult[]> {
   const waiting = [...cells];
   const results: CellResult[] = [];
-  const work = async (runner: LaneRunner) => {
+  const work = async (run: (cell: C) => Promise<CellResult>) => {
     for (let cell = waiting.shift(); cell !== undefined; cell = waiting.shift()) {
-      const result = await runner.run(cell).catch(
-        (cause: unknown): CellResult => ({
-          cell: cell as Cell,
-          differences: [`could not be run: ${String(cause)}`],
-          tookMs: 0,
-          records: 0,
-        }),
-      );
+      const { name } = cell;
+      const result = await run(cell).catch((cause: unknown): CellResult => {
+        const text = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
+        return { name, differences: [`could not be run: ${text}`], tookMs: 0, records: 0 };
+      });
       results.push(result);
       onResult(result);
     }
   };
-  await Promise.all(bed.lanes.map((lane) => work(new LaneRunner(bed, lane))));
+  await Promise.all(workers.map(work));
   return results;
 }

@@ -1,24 +1,34 @@
-// Asks the other control planes what they see, each with the same short deadline.
+// Asks the other control planes the same question, each with the same short deadline.
 
 import { isIP } from "node:net";
+import type {
+  DescMessage,
+  DescMethodUnary,
+  MessageInitShape,
+  MessageShape,
+} from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
 import { Client, credentials, Metadata } from "@grpc/grpc-js";
 import type { Clock } from "@meridian/proto/base";
-import {
-  AdminService,
-  StatusRequestSchema,
-  type StatusResponse,
-} from "@meridian/proto/gen/admin_pb";
 import { methodDefinition } from "@meridian/proto/grpc";
 import { parseSubjectAltName } from "@meridian/proto/identity";
 import type { ControlPlaneRow } from "../region/registration.ts";
 import type { TlsFiles } from "../tls.ts";
-import type { PeerAnswer } from "./fleet-status.ts";
 
-/** One that does not answer in this time counts as unreachable. */
-const deadlineMs = 2_000;
+/** A control plane that was asked; undefined: it did not answer in time. */
+export type PeerAnswer<Answer> = {
+  readonly row: ControlPlaneRow;
+  readonly answer: Answer | undefined;
+};
 
-export class PeerStatus {
+export type PeerQuestion<I extends DescMessage, O extends DescMessage> = {
+  readonly method: DescMethodUnary<I, O>;
+  readonly request: MessageInitShape<I>;
+  /** One that does not answer in this time counts as unreachable. */
+  readonly withinMs: number;
+};
+
+export class Peers {
   readonly #tls: TlsFiles;
   readonly #clock: Clock;
   readonly #clients = new Map<string, Client>();
@@ -28,28 +38,37 @@ export class PeerStatus {
     this.#clock = clock;
   }
 
-  ask(rows: readonly ControlPlaneRow[]): Promise<readonly PeerAnswer[]> {
+  /** `rows`: all others, as they are registered now. */
+  ask<I extends DescMessage, O extends DescMessage>(
+    rows: readonly ControlPlaneRow[],
+    question: PeerQuestion<I, O>,
+  ): Promise<readonly PeerAnswer<MessageShape<O>>[]> {
     this.#forgetOthers(new Set(rows.map((each) => each.address)));
-    return Promise.all(rows.map(async (row) => ({ row, status: await this.#askOne(row) })));
+    return Promise.all(
+      rows.map(async (row) => ({ row, answer: await this.#askOne(row, question) })),
+    );
   }
 
   close(): void {
     this.#forgetOthers(new Set());
   }
 
-  #askOne({ address }: ControlPlaneRow): Promise<StatusResponse | undefined> {
-    const method = methodDefinition(AdminService.method.status, toBuffer);
-    const request = create(StatusRequestSchema, { localOnly: true });
+  #askOne<I extends DescMessage, O extends DescMessage>(
+    { address }: ControlPlaneRow,
+    question: PeerQuestion<I, O>,
+  ): Promise<MessageShape<O> | undefined> {
+    const method = methodDefinition(question.method, toBuffer);
+    const request = create(question.method.input, question.request);
     return new Promise((resolve) => {
       this.#client(address).makeUnaryRequest(
         method.path,
         method.requestSerialize,
         // The method's own answer.
-        (bytes) => method.responseDeserialize(bytes) as StatusResponse,
+        (bytes) => method.responseDeserialize(bytes) as MessageShape<O>,
         // The serialiser takes what its method takes.
         request as never,
         new Metadata(),
-        { deadline: this.#clock.wall() + deadlineMs },
+        { deadline: this.#clock.wall() + question.withinMs },
         (error, answer) => resolve(error === null ? answer : undefined),
       );
     });

@@ -1,0 +1,138 @@
+// The fault matrix with aimock as the model server: one that fails by its own switches, and one that is well.
+
+import { LLMock } from "@copilotkit/aimock";
+import type { PolicyDocument } from "@meridian/harness";
+import { ask } from "../ask.ts";
+import type { Bed } from "../matrix/bed.ts";
+import { frontDifferences } from "../matrix/compare.ts";
+import { decisionOf } from "../matrix/decision.ts";
+import { expectationOf, limits, wholeTokensMax } from "../matrix/oracle.ts";
+import type { CellResult } from "../matrix/run-cell.ts";
+import type { Asked, Reading } from "../question.ts";
+import { aimockCases, type aimockCells, chunkSize, content } from "./cases.ts";
+
+type AimockCell = ReturnType<typeof aimockCells>[number];
+
+/** Which of the two servers is asked first is chance: so often a cell asks until the failing one was it. */
+const triesMax = 60;
+const wellMs = 45_000;
+
+/** The two servers, in this process. */
+export class AimockBed {
+  readonly #failing = new LLMock({ chunkSize, logLevel: "silent" });
+  readonly #well = new LLMock({ chunkSize, logLevel: "silent" });
+  #urls: readonly string[] = [];
+
+  async start(): Promise<void> {
+    for (const { name, answer, options } of aimockCases) {
+      this.#failing.on({ userMessage: prompt(name) }, { ...answer }, options);
+      this.#well.on({ userMessage: prompt(name) }, { content }, { chunkSize });
+    }
+    this.#urls = await Promise.all([this.#failing.start(), this.#well.start()]);
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([this.#failing.stop(), this.#well.stop()]);
+  }
+
+  /** Backends, models and a route for them. */
+  policy(policy: PolicyDocument): PolicyDocument {
+    const served = (model: string) => ({ model });
+    const backends = this.#urls.map((url, place) => ({
+      name: place === 0 ? "aimock-failing" : "aimock-well",
+      region: policy.regions[0]?.name ?? "",
+      url,
+      serves: (place === 0 ? ["aimock-0", "aimock-1"] : ["aimock-1"]).map(served),
+    }));
+    const route = {
+      name: "aimock",
+      match: { models: ["aimock-*"] },
+      timeouts: limits,
+      retry: { attempts: 4, budgetPercent: 100 },
+    };
+    return {
+      ...policy,
+      backends: [...policy.backends, ...backends],
+      models: [...policy.models, { name: "aimock-0" }, { name: "aimock-1" }],
+      routes: [...(policy.routes ?? []), route],
+    };
+  }
+}
+
+/** Cells run in turn: both servers are everybody's. */
+export async function runAimockCell(
+  bed: Bed,
+  cell: AimockCell,
+  patience: number,
+): Promise<CellResult> {
+  const startedAt = performance.now();
+  const readings: readonly Reading[] =
+    cell.mode === "stream" ? ["iterator", "accumulator"] : ["whole"];
+  const found: string[] = [];
+  let records = 0;
+  for (const reading of readings) {
+    await waitUntilWell(bed, cell);
+    const askedAtMs = Date.now();
+    const asked = await askUntilMet(bed, cell, reading);
+    const decision = await decisionOf(bed.ops, asked);
+    const evidence = {
+      asked,
+      askedAtMs,
+      leftAtMs: undefined,
+      calls: [],
+      decision,
+      reference: { prompt: prompt(cell.fault), tokens: chunks() },
+      usageAsked: false,
+      patience,
+    };
+    // It counts tokens in its own way, so what is used is not compared.
+    const expected = { ...expectationOf(cell), usage: undefined };
+    found.push(...frontDifferences(expected, evidence).map((each) => `${reading}: ${each}`));
+    if (decision !== undefined) records += 1;
+  }
+  return { name: cell.name, differences: found, tookMs: performance.now() - startedAt, records };
+}
+
+async function askUntilMet(bed: Bed, cell: AimockCell, reading: Reading): Promise<Asked> {
+  for (let turn = 1; ; turn++) {
+    const asked = await question(bed, cell, cell.fault, reading);
+    const attempts = Number(asked.headers.get("x-meridian-attempts") ?? "0");
+    const isMet =
+      attempts > 1 ||
+      asked.saw.kind === "error" ||
+      asked.headers.get("x-meridian-backend") === "aimock-failing";
+    if (isMet || turn === triesMax) return asked;
+  }
+}
+
+async function waitUntilWell(bed: Bed, cell: AimockCell): Promise<void> {
+  const wanted = cell.alternatives === 0 ? 1 : 2;
+  const well = new Set<string>();
+  const deadline = performance.now() + wellMs;
+  while (well.size < wanted) {
+    const answers = await Promise.all([1, 2].map(() => question(bed, cell, "plain", "whole")));
+    for (const { saw, headers } of answers) {
+      if (saw.kind === "answer") well.add(headers.get("x-meridian-backend") ?? "");
+    }
+    if (performance.now() > deadline) throw new Error(`only ${[...well].join(", ")} came back`);
+  }
+}
+
+function question(bed: Bed, cell: AimockCell, name: string, reading: Reading): Promise<Asked> {
+  return ask({
+    endpoint: bed.endpoint,
+    model: `aimock-${cell.alternatives}`,
+    prompt: prompt(name),
+    reading,
+    ...(reading === "whole" ? { more: { max_tokens: wholeTokensMax } } : {}),
+  });
+}
+
+/** No prompt is a part of another: aimock matches by what a message contains. */
+function prompt(name: string): string {
+  return `<${name}>`;
+}
+
+function chunks(): readonly string[] {
+  return content.match(new RegExp(`.{1,${chunkSize}}`, "g")) ?? [];
+}

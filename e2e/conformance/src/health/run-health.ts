@@ -1,0 +1,106 @@
+// What a proxy learns of a model server from its failures: many in a row keep it out, but only those that are its own.
+
+import { ask } from "../ask.ts";
+import { type Bed, type Lane, modelOf } from "../matrix/bed.ts";
+import type { FaultRule } from "../matrix/cell.ts";
+import type { CellResult } from "../matrix/run-cell.ts";
+import { addFaults, callsSeen, callsSoFar, removeFaults } from "../matrix/simulator.ts";
+import type { Reading } from "../question.ts";
+
+export type HealthCell = {
+  readonly name: string;
+  readonly rule: FaultRule;
+  readonly reading: Reading;
+  /** After so many the server is kept out. */
+  readonly isKeptOut: boolean;
+};
+
+/** More than any bound of the fast path (data-plane/core/src/health). */
+const failures = 14;
+const turnsMax = 60;
+const backMs = 60_000;
+
+export function healthCells(): readonly HealthCell[] {
+  const status = (code: number, isKeptOut: boolean, more: object = {}) =>
+    both(`status ${code}`, { kind: "status", status: code, ...more }, isKeptOut);
+  const token = (kind: string, place: number) =>
+    one(`${kind} ${place}`, { kind: `${kind}-at-token`, token: place }, "iterator", true);
+  return [
+    ...[400, 413, 422, 404, 408].flatMap((code) => status(code, false)),
+    ...status(400, false, { code: "model_not_found" }),
+    ...[401, 403, 500, 502, 503].flatMap((code) => status(code, true)),
+    ...both("reset-before-headers", { kind: "reset-before-headers" }, true),
+    ...both("error-body", { kind: "error-body" }, true),
+    ...both("wrong-content-type", { kind: "wrong-content-type" }, true),
+    ...["reset", "end", "error", "malformed"].flatMap((kind) => [token(kind, 0), token(kind, 1)]),
+    one("no-usage", { kind: "no-usage" }, "iterator", false),
+    one("no-sentinel", { kind: "no-sentinel" }, "iterator", false),
+  ];
+}
+
+function both(name: string, rule: FaultRule, isKeptOut: boolean): readonly HealthCell[] {
+  return [one(name, rule, "iterator", isKeptOut), one(name, rule, "whole", isKeptOut)];
+}
+
+function one(name: string, rule: FaultRule, reading: Reading, isKeptOut: boolean): HealthCell {
+  const mode = reading === "whole" ? "whole" : "stream";
+  return { name: `health ${name} ${mode}`, rule, reading, isKeptOut };
+}
+
+export async function runHealthCell(bed: Bed, lane: Lane, cell: HealthCell): Promise<CellResult> {
+  const startedAt = performance.now();
+  const model = modelOf(lane, "plain", 2);
+  // The third server is in pools of three alone: one that is all of a pool is never kept out.
+  const [, , port = 0] = lane.ports;
+  const server: Server = { bed, lane, model, port, backend: `lane-${lane.number}-c` };
+  await comesBack(server);
+  const after = await callsSoFar(lane.control);
+  await addFaults(lane.control, [{ ...cell.rule, model, port }]);
+  let met = 0;
+  let isKeptOut = false;
+  for (let turn = 0; turn < turnsMax && met < failures && !isKeptOut; turn++) {
+    await Promise.all([1, 2, 3].map(() => question(server, cell.reading, 4)));
+    met = (await callsSeen(lane.control, [port], after)).length;
+    isKeptOut = !(await isAvailable(server));
+  }
+  await removeFaults(lane.control, { model });
+  const differences =
+    isKeptOut === cell.isKeptOut && (isKeptOut || met >= failures)
+      ? []
+      : [`health: expected kept out ${cell.isKeptOut}, saw ${isKeptOut} after ${met} failures`];
+  await comesBack(server);
+  return { name: cell.name, differences, tookMs: performance.now() - startedAt, records: 0 };
+}
+
+type Server = {
+  readonly bed: Bed;
+  readonly lane: Lane;
+  readonly model: string;
+  readonly port: number;
+  readonly backend: string;
+};
+
+function question({ bed, model }: Server, reading: Reading, tokens: number) {
+  const more = { max_tokens: tokens };
+  return ask({ endpoint: bed.endpoint, model, prompt: "Well?", reading, more });
+}
+
+/** It has a success, and may be chosen: what one cell taught is not the next one's matter. */
+async function comesBack(server: Server): Promise<void> {
+  const { lane, port, backend } = server;
+  const after = await callsSoFar(lane.control);
+  const deadline = performance.now() + backMs;
+  for (;;) {
+    await Promise.all([1, 2, 3].map(() => question(server, "whole", 1)));
+    const calls = await callsSeen(lane.control, [port], after);
+    const isWell = calls.some((each) => each.outcome === "completed");
+    if (isWell && (await isAvailable(server))) return;
+    if (performance.now() > deadline) throw new Error(`${backend} did not come back`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+async function isAvailable({ bed, backend }: Server): Promise<boolean> {
+  const text = await (await fetch(`${bed.ops}/metrics`)).text();
+  return text.includes(`meridian_backend_available{backend="${backend}"} 1`);
+}
