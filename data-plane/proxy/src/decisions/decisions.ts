@@ -140,6 +140,8 @@ function isPlain({ ending, outcome }: FinishedExchange): boolean {
   return ending === "complete" && outcome?.attempts.length === 1;
 }
 
-function isClientsDoing({ ending, status }: FinishedExchange): boolean {
-  return ending === "client-gone" || ending === "rejected" || status < 500;
+/** Refused before anybody was asked, for instance: a wrong key, an unknown model. */
+function isClientsDoing({ ending, outcome, status }: FinishedExchange): boolean {
+  if (ending === "client-gone" || ending === "rejected") return true;
+  return ending === "refused" && outcome === undefined && status < 500;
 }
