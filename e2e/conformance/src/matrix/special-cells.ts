@@ -8,6 +8,7 @@ import { cellsOf, plainCells, type Row, tableRows } from "./fault-table.ts";
 export function allCells(): readonly Cell[] {
   return [
     ...plainCells(),
+    ...allFailCells(),
     ...abroadCells(),
     ...resumeCells(),
     ...hedgeCells(),
@@ -18,6 +19,17 @@ export function allCells(): readonly Cell[] {
 }
 
 const late: readonly Moment[] = ["token-1", "token-20", "last"];
+
+/** Everybody fails in the same way: each is asked once, and the client is told of the last. */
+function allFailCells(): readonly Cell[] {
+  const rows = rowsOf((row) => row.moments.includes("before-headers") && row.onPort !== true);
+  const cells = rows.flatMap((row) =>
+    cellsOf({ ...row, moments: ["before-headers"] }, "plain", [1, 2]),
+  );
+  return cells
+    .filter((cell) => cell.nature.kind === "fails" && cell.fault !== "close-when-reused")
+    .map((cell) => ({ ...cell, name: `${cell.name} all fail`, victims: cell.alternatives + 1 }));
+}
 
 /** The only healthy server is in another region. */
 function abroadCells(): readonly Cell[] {
