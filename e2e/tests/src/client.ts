@@ -15,6 +15,7 @@ export type Served = {
   readonly text: string;
   readonly region: string | null;
   readonly backend: string | null;
+  readonly requestId: string | null;
 };
 
 /** One answer without streaming, and who gave it. */
@@ -26,6 +27,7 @@ export async function askOnce(endpoint: string, content = "Which way?"): Promise
     text: data.choices[0]?.message.content ?? "",
     region: response.headers.get("x-meridian-region"),
     backend: response.headers.get("x-meridian-backend"),
+    requestId: response.headers.get("x-request-id"),
   };
 }
 

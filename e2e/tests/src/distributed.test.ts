@@ -45,18 +45,25 @@ test("a policy that is applied in one region reaches the proxies of all", async 
   await knowEverywhere("first");
 });
 
-test("an answer from another region pays the way there, one from the own region does not", async () => {
+test("an answer from another region pays the way there and has a record in both, one from the own region does not", async () => {
   const far = endpointOf(cluster, "ap-south");
   const timed = async () => {
     const begun = performance.now();
-    const { region } = await askOnce(far);
-    return { region, ms: performance.now() - begun };
+    const { region, requestId } = await askOnce(far);
+    return { region, ms: performance.now() - begun, requestId };
   };
   await Promise.all(cluster.region("ap-south").backends.map((each) => each.kill()));
   await askMany(far, 3);
   const abroad = await timed();
   expect(abroad.region).not.toBe("ap-south");
   expect(abroad.ms).toBeGreaterThan(150);
+  const explained = await cluster.meridian("explain", abroad.requestId ?? "", "-o", "json");
+  expect(explained, explained.stderr).toMatchObject({ code: 0, stderr: "" });
+  // Each side's proxy follows its own region's control plane, so both had to be asked.
+  expect(JSON.parse(explained.stdout).records).toMatchObject([
+    { region: "ap-south", answeredBy: abroad.region },
+    { region: abroad.region, arrivedFrom: "ap-south", answeredBy: abroad.region },
+  ]);
   await Promise.all(cluster.region("ap-south").backends.map((each) => each.start()));
   await expect.poll(async () => (await timed()).region, soon).toBe("ap-south");
 });
