@@ -15,7 +15,8 @@ export type Served = {
   readonly text: string;
   readonly region: string | null;
   readonly backend: string | null;
-  readonly requestId: string | null;
+  /** By which `meridian explain` finds it. */
+  readonly decision: string | null;
 };
 
 /** One answer without streaming, and who gave it. */
@@ -27,7 +28,7 @@ export async function askOnce(endpoint: string, content = "Which way?"): Promise
     text: data.choices[0]?.message.content ?? "",
     region: response.headers.get("x-meridian-region"),
     backend: response.headers.get("x-meridian-backend"),
-    requestId: response.headers.get("x-request-id"),
+    decision: response.headers.get("x-meridian-decision"),
   };
 }
 
