@@ -41,7 +41,7 @@ const record = (more: Fields = {}) =>
         role: "first",
         reason: "least score",
         considered: [
-          { name: "eu-b", score: 1.5 },
+          { name: "eu-b", score: 5463.7 },
           { name: "eu-a", score: 0.123456 },
         ],
         startedMs: 0.4,
@@ -75,7 +75,7 @@ test("a record is a page: what happened, each attempt with its reason, then the 
   expect(renderDecisions([record()])).toBe(
     `dec_1: answered (200) by its own region after 812 ms, 2 attempts
   1 first eu-a in eu: failed; called at 0.4 ms, ended at 13 ms
-      because least score; scores (least wins) eu-a 0.123, eu-b 1.5
+      because least score; scores (less is better) eu-a 0.123, eu-b 5464
       failure status 500: the model server answered with status 500
   2 retry us/10.0.0.1:9: complete, slow; called at 13 ms, headers at 60 ms, first token at 75 ms, ended at 811 ms
       because nobody else here
