@@ -27,7 +27,7 @@ function allFailCells(): readonly Cell[] {
     cellsOf({ ...row, moments: ["before-headers"] }, "plain", [1, 2]),
   );
   return cells
-    .filter((cell) => cell.nature.kind === "fails" && cell.fault !== "close-when-reused")
+    .filter((cell) => cell.nature.kind === "fails")
     .map((cell) => ({ ...cell, name: `${cell.name} all fail`, victims: cell.alternatives + 1 }));
 }
 
@@ -73,7 +73,7 @@ function hedgeCells(): readonly Cell[] {
   ];
 }
 
-/** A limit for the head of a stream's answer. A whole answer's head comes with its body, and is not late by it. */
+/** A limit for the head of an answer. That of a whole one comes with its body, so its tokens count there, too. */
 function quickCells(): readonly Cell[] {
   const stalls = rowsOf((row) => row.fault === "stall");
   const slow = rowsOf((row) => row.fault === "slow").map((row) => ({
