@@ -25,16 +25,21 @@ const words: { readonly [K in ErrorClass]: Words } = {
 };
 
 export function renderError(error: ClientError): RenderedError {
+  const { status, type, code } = words[error.class];
   return {
-    status: words[error.class].status,
+    status,
     headers: { "content-type": "application/json; charset=utf-8", ...retryHeaders(error) },
-    body: asciiJson(errorBody(error)),
+    body: asciiJson(errorBody(error, type, code ?? error.problems[0]?.code ?? null)),
   };
 }
 
-/** `[DONE]` does not follow: nothing may take this for a proper end. */
+/**
+ * `[DONE]` does not follow: nothing may take this for a proper end. The status has been sent by then, so the code says
+ * what befell the stream rather than which status would have fitted.
+ */
 export function renderStreamError(error: ClientError): ByteText {
-  return `data: ${asciiJson(errorBody(error))}\n\n`;
+  const { type, code } = words[error.class];
+  return `data: ${asciiJson(errorBody(error, type, error.problems[0]?.code ?? code))}\n\n`;
 }
 
 /**
@@ -71,15 +76,14 @@ function rawMessage(value: unknown): string {
   return "";
 }
 
-function errorBody(error: ClientError): object {
-  const { type, code } = words[error.class];
+function errorBody(error: ClientError, type: string, code: string | null): object {
   const first = error.problems[0];
   return {
     error: {
       message: error.problems.map(sentence).join("; "),
       type,
       param: first === undefined || first.path === "" ? null : first.path,
-      code: code ?? first?.code ?? null,
+      code,
     },
   };
 }

@@ -96,7 +96,7 @@ test("an error has all four keys, its status and its times to retry", () => {
     },
   });
   const frame = renderStreamError({ class: "timeout", problems, retryAfterMs: undefined });
-  expect(frame).toMatch(/^data: \{"error":\{.*\}\}\n\n$/);
+  expect(frame).toMatch(/^data: \{"error":\{.*"code":"c1"\}\}\n\n$/);
 });
 
 test("models are listed in OpenAI's shape", () => {
