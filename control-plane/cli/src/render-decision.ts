@@ -83,11 +83,12 @@ function candidates(all: readonly ConsideredCandidate[]): string {
   const shown = sorted.slice(0, candidatesShown).map((each) => `${each.name} ${score(each.score)}`);
   const rest = sorted.length - shown.length;
   const more = rest > 0 ? `, and ${rest} more` : "";
-  return `scores (least wins) ${shown.join(", ")}${more}`;
+  return `scores (less is better) ${shown.join(", ")}${more}`;
 }
 
 function score(value: number): string {
-  return Number.isFinite(value) ? String(Number(value.toPrecision(3))) : String(value);
+  if (!Number.isFinite(value)) return String(value);
+  return String(Math.abs(value) >= 100 ? Math.round(value) : Number(value.toPrecision(3)));
 }
 
 function facts(record: DecisionRecord): readonly string[] {

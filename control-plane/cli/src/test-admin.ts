@@ -17,6 +17,7 @@ import {
   AdminService,
   type ApplyRequest,
   type DrainRequest,
+  type ExplainRequest,
   type GetRequest,
   type StatusRequest,
   type UndrainRequest,
@@ -40,6 +41,7 @@ export type Answers = {
   readonly status?: (request: StatusRequest) => Answer<"status">;
   readonly drain?: (request: DrainRequest) => Answer<"drain">;
   readonly undrain?: (request: UndrainRequest) => Answer<"undrain">;
+  readonly explain?: (request: ExplainRequest) => Answer<"explain">;
   readonly getVersion?: () => Answer<"getVersion">;
 };
 

@@ -7,7 +7,7 @@ import { authenticate } from "./server/authenticate.ts";
 import type { Exchange } from "./server/exchange.ts";
 import { clientError, refusalError } from "./server/refusals.ts";
 import { settle } from "./server/settle.ts";
-import { hop, readTimeoutMs } from "./server/wire-headers.ts";
+import { hop, readDeadlineMs } from "./server/wire-headers.ts";
 
 type StageName = "authenticate" | "decode" | "admit" | "plan" | "attempt" | "relay" | "settle";
 
@@ -107,9 +107,9 @@ function admit(exchange: Exchange): StageResult {
     inputTokens: decoded.inputTokens,
     outputTokensMax: decoded.outputTokensMax,
     arrivedFrom: arrival.arrivedFrom,
-    timeoutMs: readTimeoutMs(request.headers[hop.timeout]),
+    timeoutMs: readDeadlineMs(request.headers),
     continuable: decoded.continuable,
-    isContinuation: false,
+    isContinuation: arrival.arrivedFrom !== undefined && request.headers[hop.continues] === "1",
   };
   const admission = context.engine.admit(exchange.facts, context.clock.now());
   if (admission.kind === "refused") return refusalError(admission.refusal);

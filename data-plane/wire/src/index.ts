@@ -14,11 +14,13 @@ export type {
   ClientProtocol,
   DecodedRequest,
   ErrorClass,
+  PartialAnswer,
   RefusalReading,
   RenderedError,
   RequestKind,
   StreamOptions,
   StreamTap,
+  UpstreamBodyOptions,
   Usage,
 } from "./protocol.ts";
 export { type SseEvent, SseScanner, sseEventBytesMax } from "./sse.ts";

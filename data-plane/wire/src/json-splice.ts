@@ -6,12 +6,12 @@ import type { ByteText } from "./byte-text.ts";
 /** A stretch of text: [start, end). */
 export type Span = { readonly start: number; readonly end: number };
 
-/** The first characters of each escape that could hide a letter of an ASCII lower-case key a to o: \u006x. */
-const hiddenLetter = "\\u006";
+/** The escapes that could hide a letter or the underscore of a key in lower-case ASCII: \u005f, \u0061 to \u007a. */
+const hiddenLetter = /\\u00[567]/;
 
 /**
  * Where the values of a top-level key stand, in order: more than one when the key is repeated. The text must be a JSON
- * object that JSON.parse took and that has the key; the key is made of letters a to o.
+ * object that JSON.parse took and that has the key; the key is made of lower-case letters and underscores.
  *
  * @example findTopLevel('{"model":"a","n":1}', "model") // → [{ start: 9, end: 12 }]
  */
@@ -21,7 +21,7 @@ export function findTopLevel(text: ByteText, key: string): readonly Span[] {
   // Within a string the quotes would be escaped, so each hit is a key or a whole value. As the object has the key, a
   // single hit is it, unless its letters are written as escapes.
   const isSingle = at >= 0 && text.indexOf(quoted, at + quoted.length) < 0;
-  if (!isSingle || text.indexOf(hiddenLetter) >= 0) return walkTopLevel(text, key);
+  if (!isSingle || hiddenLetter.test(text)) return walkTopLevel(text, key);
   const value = valueAfter(text, at + quoted.length);
   return value === undefined ? [] : [value];
 }
@@ -38,6 +38,50 @@ export function splice(text: ByteText, spans: readonly Span[], literal: ByteText
     from = span.end;
   }
   return out + text.slice(from);
+}
+
+/**
+ * The same object with the key's value replaced, or with the key added at its end. The literal is JSON.
+ *
+ * @example setTopLevel('{"n":1}', "n", "2") // → '{"n":2}'
+ */
+export function setTopLevel(text: ByteText, key: string, literal: ByteText): ByteText {
+  const spans = text.includes(`"${key}"`) || hiddenLetter.test(text) ? walkTopLevel(text, key) : [];
+  return spans.length > 0 ? splice(text, spans, literal) : addTopLevel(text, key, literal);
+}
+
+/** The same object with one more key at its end, which it must not have yet. */
+export function addTopLevel(text: ByteText, key: string, literal: ByteText): ByteText {
+  const end = text.lastIndexOf("}");
+  const isBare = text.charCodeAt(skipSpace(text, skipSpace(text, 0) + 1)) === code.closeCurly;
+  return `${text.slice(0, end)}${isBare ? "" : ","}"${key}":${literal}${text.slice(end)}`;
+}
+
+/** The same object without the key. */
+export function removeTopLevel(text: ByteText, key: string): ByteText {
+  let out = text;
+  for (const span of walkTopLevel(text, key).toReversed()) {
+    const keyAt = out.lastIndexOf('"', out.lastIndexOf(":", span.start - 1) - 1);
+    const from = out.lastIndexOf('"', keyAt - 1);
+    const before = out.slice(0, from).trimEnd();
+    const after = out.slice(span.end).trimStart();
+    if (before.endsWith(",")) out = before.slice(0, -1) + after;
+    else out = before + (after.startsWith(",") ? after.slice(1) : after);
+  }
+  return out;
+}
+
+/** Where the elements of a list stand. The text must be a JSON array that JSON.parse took. */
+export function findElements(text: ByteText): readonly Span[] {
+  const found: Span[] = [];
+  let at = skipSpace(text, skipSpace(text, 0) + 1);
+  while (at < text.length && text.charCodeAt(at) !== code.closeSquare) {
+    const end = skipValue(text, at);
+    found.push({ start: at, end });
+    at = skipSpace(text, end);
+    if (text.charCodeAt(at) === code.comma) at = skipSpace(text, at + 1);
+  }
+  return found;
 }
 
 /** The value after a key whose closing quote ends at `from`. */

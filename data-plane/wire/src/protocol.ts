@@ -22,6 +22,8 @@ export type DecodedRequest = {
   readonly inputTokens: number;
   /** Where the model's name stands in the body. */
   readonly modelSpans: readonly Span[];
+  /** The client says something of its stream's usage, be it that it wants none. */
+  readonly namesUsage: boolean;
   /** A stream of plain text, one choice, no structure to keep: a part of its answer can be gone on from. */
   readonly continuable: boolean;
 };

@@ -1,6 +1,6 @@
 // `npm run bench:proxy`: what a request through Meridian costs beside what others cost, each on one processor, in one run;
 // what thousands of live streams hold; and what a second listener thread gives. Linux alone.
-// Options: --short (no installs, a part of the workloads, a looser bar), --json (the last line is JSON), --only TEXT
+// Options: --short (no others, a part of the workloads, a looser bar), --json (the last line is JSON), --only TEXT
 // (workloads and parts whose name holds it).
 
 import { parseArgs } from "node:util";
@@ -21,8 +21,8 @@ const { values: options } = parseArgs({
 });
 const isShort = options.short;
 const plan: Plan = isShort
-  ? { rounds: 2, roundMs: 700, warmUpMs: 1_000 }
-  : { rounds: 5, roundMs: 2_000, warmUpMs: 2_000 };
+  ? { rounds: 5, roundMs: 300, warmUpMs: 1_000 }
+  : { rounds: 9, roundMs: 1_000, warmUpMs: 2_000 };
 const inShort = ["whole answers, c=32", "streams, c=32"];
 const isChosen = (name: string) => name.includes(options.only);
 
@@ -54,7 +54,7 @@ async function runComparison(): Promise<void> {
     ({ name }) => isChosen(name) && (!isShort || inShort.includes(name)),
   );
   if (chosen.length === 0) return;
-  const comparison = { workloads: chosen, plan, mayInstall: !isShort, onRows: show };
+  const comparison = { workloads: chosen, plan, withOthers: !isShort, onRows: show };
   figures.push(...comparisonFigures(await compare(comparison, around), isShort));
 }
 

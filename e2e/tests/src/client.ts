@@ -15,6 +15,8 @@ export type Served = {
   readonly text: string;
   readonly region: string | null;
   readonly backend: string | null;
+  /** By which `meridian explain` finds it. */
+  readonly decision: string | null;
 };
 
 /** One answer without streaming, and who gave it. */
@@ -26,6 +28,7 @@ export async function askOnce(endpoint: string, content = "Which way?"): Promise
     text: data.choices[0]?.message.content ?? "",
     region: response.headers.get("x-meridian-region"),
     backend: response.headers.get("x-meridian-backend"),
+    decision: response.headers.get("x-meridian-decision"),
   };
 }
 

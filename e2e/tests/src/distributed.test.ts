@@ -45,18 +45,26 @@ test("a policy that is applied in one region reaches the proxies of all", async 
   await knowEverywhere("first");
 });
 
-test("an answer from another region pays the way there, one from the own region does not", async () => {
+test("an answer from another region pays the way there and has a record in both, one from the own region does not", async () => {
   const far = endpointOf(cluster, "ap-south");
   const timed = async () => {
     const begun = performance.now();
-    const { region } = await askOnce(far);
-    return { region, ms: performance.now() - begun };
+    const { region, decision } = await askOnce(far);
+    return { region, ms: performance.now() - begun, decision };
   };
   await Promise.all(cluster.region("ap-south").backends.map((each) => each.kill()));
   await askMany(far, 3);
   const abroad = await timed();
   expect(abroad.region).not.toBe("ap-south");
   expect(abroad.ms).toBeGreaterThan(150);
+  const explain = () => cluster.meridian("explain", abroad.decision ?? "", "-o", "json");
+  await expect.poll(explain, soon).toMatchObject({ code: 0, stderr: "" });
+  const explained = await explain();
+  // Each side's proxy follows its own region's control plane, so both had to be asked.
+  expect(JSON.parse(explained.stdout).records).toMatchObject([
+    { region: "ap-south", answeredBy: abroad.region },
+    { region: abroad.region, arrivedFrom: "ap-south", answeredBy: abroad.region },
+  ]);
   await Promise.all(cluster.region("ap-south").backends.map((each) => each.start()));
   await expect.poll(async () => (await timed()).region, soon).toBe("ap-south");
 });

@@ -1,23 +1,32 @@
 // Numbers per target in one buffer: what is in flight, what is pending, what was counted. The buffer may be shared by
-// threads; every access goes through Atomics. A slot belongs to one id and is given away only when nothing is in flight.
+// threads: each thread counts in a stripe of its own, so that cores do not fight over cache lines, and reads are sums.
+// Who owns a slot is slot-keeper.ts's business.
 
-/** Int32 fields of one slot; the rest is room for token buckets. */
+/** Int32 fields of one slot in one stripe; the rest is room. */
 const fields = {
   inFlight: 0,
   pendingTokens: 1,
   started: 2,
   succeeded: 3,
   failed: 4,
+  slow: 5,
 } as const;
 
+/** 32 bytes: with an even number of slots a stripe begins on a cache line of its own. */
 const fieldsPerSlot = 8;
 
 /** Targets that one table holds by default: 4 pools of a large region's size. */
 export const defaultSlots = 1_024;
 
+/** The stripes of a shared buffer: how many there are, and which one this thread writes. */
+export type Stripes = { readonly count: number; readonly own: number };
+
+/** A buffer that nobody shares. */
+export const oneStripe: Stripes = { count: 1, own: 0 };
+
 /** Bytes that a table of so many slots needs. */
-export function loadBufferBytes(slots: number): number {
-  return slots * fieldsPerSlot * Int32Array.BYTES_PER_ELEMENT;
+export function loadBufferBytes(slots: number, stripes = 1): number {
+  return slots * stripes * fieldsPerSlot * Int32Array.BYTES_PER_ELEMENT;
 }
 
 /** How a call ended, as far as counters care. */
@@ -27,98 +36,71 @@ export type CountedOutcome = "succeeded" | "failed" | "uncounted";
  * The load of every target, by slot. Counters wrap at 2^32.
  *
  * @example
- * const slot = table.claim("backend/us-a");
  * table.start(slot, 900); … table.end(slot, 900, "succeeded");
  */
 export class LoadTable {
+  /** Targets that have room. */
+  readonly slots: number;
   readonly #cells: Int32Array;
-  readonly #slots: number;
-  readonly #slotById = new Map<string, number>();
-  readonly #idBySlot: (string | undefined)[] = [];
-  readonly #retiring = new Set<string>();
-  #fresh: number[] = [];
+  readonly #stripeCells: number;
+  /** Where the own stripe begins. */
+  readonly #own: number;
 
-  constructor(buffer: ArrayBufferLike = new ArrayBuffer(loadBufferBytes(defaultSlots))) {
+  constructor(
+    buffer: ArrayBufferLike = new ArrayBuffer(loadBufferBytes(defaultSlots)),
+    stripes: Stripes = oneStripe,
+  ) {
     this.#cells = new Int32Array(buffer);
-    this.#slots = Math.floor(this.#cells.length / fieldsPerSlot);
-  }
-
-  /** The slot of an id: the one it has, or a free one, or undefined when the table is full. */
-  claim(id: string): number | undefined {
-    const held = this.#slotById.get(id);
-    if (held !== undefined) {
-      this.#retiring.delete(id);
-      return held;
-    }
-    this.#sweep();
-    for (let slot = 0; slot < this.#slots; slot++) {
-      if (this.#idBySlot[slot] !== undefined) continue;
-      this.#idBySlot[slot] = id;
-      this.#slotById.set(id, slot);
-      this.#clear(slot);
-      this.#fresh.push(slot);
-      return slot;
-    }
-    return undefined;
-  }
-
-  /** Slots that got another owner since the last call: what others keep by slot is no longer true of them. */
-  takeFresh(): readonly number[] {
-    const fresh = this.#fresh;
-    this.#fresh = [];
-    return fresh;
-  }
-
-  /** The id is gone from the policy. Its slot is free again once nothing is in flight. */
-  retire(id: string): void {
-    if (this.#slotById.has(id)) this.#retiring.add(id);
-    this.#sweep();
-  }
-
-  /** Ids that hold a slot and are not retiring. */
-  ids(): readonly string[] {
-    return [...this.#slotById.keys()].filter((id) => !this.#retiring.has(id));
+    this.slots = Math.floor(this.#cells.length / fieldsPerSlot / stripes.count);
+    this.#stripeCells = this.slots * fieldsPerSlot;
+    this.#own = stripes.own * this.#stripeCells;
   }
 
   start(slot: number, tokens: number): void {
-    const at = slot * fieldsPerSlot;
+    const at = this.#own + slot * fieldsPerSlot;
     Atomics.add(this.#cells, at + fields.inFlight, 1);
     Atomics.add(this.#cells, at + fields.pendingTokens, tokens);
     Atomics.add(this.#cells, at + fields.started, 1);
   }
 
-  /** `tokens` must be what `start` was given. */
+  /** On the thread that started the call; `tokens` must be what `start` was given. */
   end(slot: number, tokens: number, outcome: CountedOutcome): void {
-    const at = slot * fieldsPerSlot;
+    const at = this.#own + slot * fieldsPerSlot;
     Atomics.sub(this.#cells, at + fields.inFlight, 1);
     Atomics.sub(this.#cells, at + fields.pendingTokens, tokens);
     if (outcome !== "uncounted") Atomics.add(this.#cells, at + fields[outcome], 1);
   }
 
+  /** A call that is late, once for each. */
+  slow(slot: number): void {
+    Atomics.add(this.#cells, this.#own + slot * fieldsPerSlot + fields.slow, 1);
+  }
+
   inFlight(slot: number): number {
-    return Atomics.load(this.#cells, slot * fieldsPerSlot + fields.inFlight);
+    return this.#sum(slot * fieldsPerSlot + fields.inFlight);
   }
 
   pendingTokens(slot: number): number {
-    return Atomics.load(this.#cells, slot * fieldsPerSlot + fields.pendingTokens);
+    return this.#sum(slot * fieldsPerSlot + fields.pendingTokens);
   }
 
-  counted(slot: number, what: "started" | "succeeded" | "failed"): number {
-    return Atomics.load(this.#cells, slot * fieldsPerSlot + fields[what]) >>> 0;
+  counted(slot: number, what: "started" | "succeeded" | "failed" | "slow"): number {
+    return this.#sum(slot * fieldsPerSlot + fields[what]) >>> 0;
   }
 
-  #sweep(): void {
-    for (const id of this.#retiring) {
-      const slot = this.#slotById.get(id);
-      if (slot === undefined || this.inFlight(slot) > 0) continue;
-      this.#slotById.delete(id);
-      this.#idBySlot[slot] = undefined;
-      this.#retiring.delete(id);
+  /** For a new owner: nobody may be counting on the slot. */
+  clear(slot: number): void {
+    for (let at = slot * fieldsPerSlot; at < this.#cells.length; at += this.#stripeCells) {
+      for (let field = 0; field < fieldsPerSlot; field++) Atomics.store(this.#cells, at + field, 0);
     }
   }
 
-  #clear(slot: number): void {
-    const at = slot * fieldsPerSlot;
-    for (let field = 0; field < fieldsPerSlot; field++) Atomics.store(this.#cells, at + field, 0);
+  /** Over all stripes, as a 32-bit number. */
+  #sum(first: number): number {
+    let sum = Atomics.load(this.#cells, first);
+    for (let at = first + this.#stripeCells; at < this.#cells.length; at += this.#stripeCells) {
+      sum += Atomics.load(this.#cells, at);
+    }
+    return sum | 0;
   }
 }

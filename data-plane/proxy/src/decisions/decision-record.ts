@@ -3,6 +3,7 @@
 
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { AttemptRecord, UpstreamFailure } from "@meridian/data-core/attempt";
+import type { Outcome, RequestFacts } from "@meridian/data-core/engine";
 import {
   type DecisionAttemptSchema,
   type DecisionFailureSchema,
@@ -19,11 +20,23 @@ export type RecordContext = {
   readonly stateAgeMs: number | undefined;
 };
 
+/** The part of a finished request that is explained. */
+export type ExplainedExchange = Omit<FinishedExchange, "outcome"> & {
+  readonly outcome: ExplainedOutcome | undefined;
+};
+
+export type ExplainedOutcome = Omit<Outcome, "facts" | "committedAt"> & {
+  readonly facts: Pick<RequestFacts, "model" | "inputTokens">;
+};
+
 /** Models are named by clients, at any length. */
-const nameLengthMax = 128;
+export const nameLengthMax = 128;
 
 /** The one conversion; `finished` is not kept by the result. */
-export function decisionRecord(finished: FinishedExchange, context: RecordContext): DecisionRecord {
+export function decisionRecord(
+  finished: ExplainedExchange,
+  context: RecordContext,
+): DecisionRecord {
   const { outcome, firstTokenMs } = finished;
   const { stateAgeMs } = context;
   return create(DecisionRecordSchema, {
@@ -87,7 +100,7 @@ function failureOf(failure: UpstreamFailure): MessageInitShape<typeof DecisionFa
   return { kind: failure.kind, status: failure.status ?? 0, message: ownWords(failure) };
 }
 
-function causeOf({ outcome }: FinishedExchange): string {
+function causeOf({ outcome }: ExplainedExchange): string {
   const ending = outcome?.ending;
   if (ending?.kind === "broken") return ownWords(ending.failure);
   if (ending?.kind !== "refused") return "";

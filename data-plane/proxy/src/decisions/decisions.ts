@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { Clock, Instant } from "@meridian/proto/base";
 import type { DecisionRecord } from "@meridian/proto/gen/decision_pb";
 import type { DecisionLog, FinishedExchange } from "../server/index.ts";
+import { fitsColumns } from "./decision-columns.ts";
 import { DecisionFile } from "./decision-file.ts";
 import { decisionRecord } from "./decision-record.ts";
 import { DecisionRing } from "./decision-ring.ts";
@@ -83,21 +84,22 @@ class KeptDecisions implements Decisions {
     this.#file = new DecisionFile({ path, segmentBytesMax, failed });
   }
 
-  /** Plain requests cost one store. The others are converted at once, so that nothing of an upstream's words is kept. */
+  /** Nearly all requests end plainly, and cost a few stores. */
   record(finished: FinishedExchange): void {
     const now = this.#options.clock.now();
     const stateAgeMs = now - this.#stateAt;
-    if (isPlain(finished)) {
-      this.#ring.add(finished, stateAgeMs);
-      return;
-    }
+    const fits = fitsColumns(finished);
+    if (fits) this.#ring.add(finished, stateAgeMs);
+    if (isPlain(finished)) return;
+    const budget = isClientsDoing(finished) ? this.#clientFaults : this.#ownFaults;
+    const isWritten = budget.take(now);
+    if (!isWritten) this.#overBudget += 1;
+    if (fits && !isWritten) return;
     const { id, region } = this.#options;
     const age = Number.isNaN(stateAgeMs) ? undefined : stateAgeMs;
     const record = decisionRecord(finished, { proxy: id, region, stateAgeMs: age });
-    this.#ring.add(record, stateAgeMs);
-    const budget = isClientsDoing(finished) ? this.#clientFaults : this.#ownFaults;
-    if (budget.take(now)) this.#file.add(record);
-    else this.#overBudget += 1;
+    if (!fits) this.#ring.addRecord(record);
+    if (isWritten) this.#file.add(record);
   }
 
   stateSeen(): void {
@@ -140,6 +142,8 @@ function isPlain({ ending, outcome }: FinishedExchange): boolean {
   return ending === "complete" && outcome?.attempts.length === 1;
 }
 
-function isClientsDoing({ ending, status }: FinishedExchange): boolean {
-  return ending === "client-gone" || ending === "rejected" || status < 500;
+/** Refused before anybody was asked, for instance: a wrong key, an unknown model. */
+function isClientsDoing({ ending, outcome, status }: FinishedExchange): boolean {
+  if (ending === "client-gone" || ending === "rejected") return true;
+  return ending === "refused" && outcome === undefined && status < 500;
 }

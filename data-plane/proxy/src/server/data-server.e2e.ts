@@ -169,7 +169,7 @@ test.each(Object.entries(after))(
     const prefix = (role + one).replaceAll("upstream/m", "m");
     expect(reply.body.startsWith(`${prefix}data: {"error":`)).toBe(true);
     const frame: unknown = JSON.parse(reply.body.slice(prefix.length + "data: ".length));
-    expect(frame).toMatchObject({ error: { type: "server_error", code: "upstream_error" } });
+    expect(frame).toMatchObject({ error: { type: "server_error", code: "stream_broken" } });
     expect(finished[0]).toMatchObject({ ending: "broken" });
   },
 );

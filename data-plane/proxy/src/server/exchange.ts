@@ -6,6 +6,7 @@ import type {
   AttemptCommand,
   AttemptEvent,
   Attempts,
+  CallRole,
   Choice,
   Ending,
   UpstreamFailure,
@@ -17,7 +18,9 @@ import type { ByteText, ClientError, DecodedRequest } from "@meridian/wire";
 import { type CallListener, lingerMs, UpstreamCall } from "../upstream/upstream-call.ts";
 import { ClientAnswer } from "./client-answer.ts";
 import type { ServerContext } from "./context.ts";
+import { OwnTime } from "./own-time.ts";
 import { brokenError, clientError, exhaustedError } from "./refusals.ts";
+import { UpstreamBodies } from "./upstream-bodies.ts";
 import { answerHeaders, upstreamHeaders, upstreamPath } from "./wire-headers.ts";
 
 /** What comes before the first token and is held: more than this is no prelude. */
@@ -26,7 +29,10 @@ const heldBytesMax = 262_144;
 /** Where a request came from. */
 export type Arrival = {
   readonly kind: RequestKind;
+  /** The client's, when it gave one. */
   readonly requestId: string;
+  /** Of this proxy's own making. */
+  readonly decisionId: string;
   /** Region of the proxy that sent it on; undefined: a client. */
   readonly arrivedFrom: string | undefined;
   /** A label for metrics. */
@@ -39,6 +45,7 @@ export class Exchange implements CallListener {
   readonly arrival: Arrival;
   readonly startedAt: Instant;
   readonly answer: ClientAnswer;
+  readonly timing = new OwnTime();
   sleepsAt = -1;
   /** Index of the stage that runs next. */
   stage = 0;
@@ -53,12 +60,13 @@ export class Exchange implements CallListener {
   attempts: Attempts | undefined;
   ending: Ending | undefined;
   committedAt: Instant | undefined;
-  /** The call whose answer the client gets. */
+  /** Code of the refusal, or of the error that ended a stream. */
+  errorCode: string | undefined;
+  /** The call whose answer the client gets; before the commit the newest. */
   call: UpstreamCall | undefined;
-  #held: ByteText = "";
-  #whole: ByteText | undefined;
-  #raw: Buffer | undefined;
-  #last: ByteText = "";
+  /** Two at most, while one hedges the other. */
+  readonly #live: UpstreamCall[] = [];
+  #bodies: UpstreamBodies | undefined;
   #isClosed = false;
   #isSettled = false;
 
@@ -91,28 +99,30 @@ export class Exchange implements CallListener {
 
   /** Sends the head and what is held of the committed call. */
   relay(): void {
-    const { call, context } = this;
+    const { attempts, call, context } = this;
     if (call === undefined) return;
-    this.committedAt = context.clock.now();
-    // Nothing is tried again from here on: a large prompt need not live as long as its answer.
-    this.body = undefined;
-    this.text = "";
+    const now = context.clock.now();
+    this.committedAt = now;
+    this.timing.stop(now);
+    // Where nothing is tried again from here on, a large prompt need not live as long as its answer.
+    if (attempts?.mayContinue() !== true) this.#forgetRequest();
     const headers = answerHeaders(this, call);
-    if (this.#whole !== undefined) {
-      this.answer.send(call.status, headers, this.#whole);
-      this.#whole = undefined;
+    if (call.whole !== undefined) {
+      this.answer.send(call.status, headers, call.whole);
+      call.whole = undefined;
       return;
     }
     this.answer.head(call.status, headers);
-    const first = this.#raw ?? this.#held;
-    this.#raw = undefined;
-    this.#held = "";
+    const first = call.raw ?? call.held;
+    call.raw = undefined;
+    call.held = "";
     if (first.length > 0) this.#write(first);
   }
 
   /** Everything is recorded. The request is over once the client has its last byte, too. */
   leave(): void {
     this.#isSettled = true;
+    this.#forgetRequest();
     if (this.#isClosed) this.context.settled();
   }
 
@@ -120,14 +130,14 @@ export class Exchange implements CallListener {
   stopNow(): void {
     const error = problem("draining", "", "the proxy stopped before the answer was complete");
     if (this.attempts?.committed() === true) {
-      this.call?.cancel();
+      for (const call of this.#live.splice(0)) call.cancel();
       this.#breakOff(clientError("overloaded", [error]));
     } else {
       this.context.refuse(this, clientError("overloaded", [error]));
     }
   }
 
-  /** What the request used, told or estimated. */
+  /** What the request used, told or estimated; of an answer that went on elsewhere, both parts together. */
   usage(): Usage {
     const told = this.call?.usage ?? this.call?.tap?.usage;
     if (told !== undefined) return { ...told, exact: true };
@@ -144,37 +154,32 @@ export class Exchange implements CallListener {
   }
 
   onStream(call: UpstreamCall, text: ByteText): void {
-    const committed = this.attempts?.committed() === true;
-    if (committed) {
+    const { tap } = call;
+    if (this.#isHeard(call)) {
       if (text !== "") this.#write(text);
     } else {
-      this.#held += text;
-      if (this.#held.length > heldBytesMax) {
+      call.held += text;
+      if (call.held.length > heldBytesMax) {
         call.cancel();
         this.onFailed(call, upstreamFailure("malformed", "too much comes before the first token"));
         return;
       }
     }
-    const kind = call.tap?.semantic === true ? "token" : "activity";
-    if (kind === "token") this.#step({ kind, attempt: call.attempt, continuable: false });
-    else this.#step({ kind, attempt: call.attempt });
+    const { attempt } = call;
+    if (tap?.semantic !== true) this.#step({ kind: "activity", attempt });
+    else this.#step({ kind: "token", attempt, continuable: tap.continuable });
   }
 
   onStreamEnd(call: UpstreamCall, text: ByteText): void {
-    this.#last = text;
+    call.last = text;
     this.#lingerFor(call);
     call.resume();
     this.#step({ kind: "complete", attempt: call.attempt });
   }
 
-  /** What is left of an answer that is of no more use is waited for a while, so that its connection may be used again. */
-  #lingerFor(call: UpstreamCall): void {
-    if (call.linger(this.context.clock.now() + lingerMs)) this.context.deadlines.watch(call);
-  }
-
   onRaw(call: UpstreamCall, chunk: Buffer): void {
-    if (this.attempts?.committed() === true) this.#write(chunk);
-    else this.#raw = chunk;
+    if (this.#isHeard(call)) this.#write(chunk);
+    else call.raw = chunk;
     this.#step({ kind: "token", attempt: call.attempt, continuable: false });
   }
 
@@ -183,17 +188,18 @@ export class Exchange implements CallListener {
   }
 
   onAnswer(call: UpstreamCall, body: ByteText): void {
-    this.#whole = body;
+    call.whole = body;
     this.#step({ kind: "complete", attempt: call.attempt });
   }
 
   onRejected(call: UpstreamCall, body: Buffer): void {
-    this.#raw = body;
+    call.raw = body;
     this.#step({ kind: "rejected", attempt: call.attempt });
   }
 
   onFailed(call: UpstreamCall, failure: UpstreamFailure): void {
     this.#lingerFor(call);
+    if (!this.#isHeard(call)) call.held = "";
     this.#step({ kind: "failed", attempt: call.attempt, failure });
   }
 
@@ -201,23 +207,41 @@ export class Exchange implements CallListener {
     this.context.deadlines.unwatch(call);
   }
 
+  /** What is left of an answer that is of no more use is waited for a while, so that its connection may be used again. */
+  #lingerFor(call: UpstreamCall): void {
+    if (call.linger(this.context.clock.now() + lingerMs)) this.context.deadlines.watch(call);
+  }
+
+  /** The client reads this call's answer. */
+  #isHeard(call: UpstreamCall): boolean {
+    return call === this.call && this.answer.started;
+  }
+
   #step(event: AttemptEvent): void {
     const { attempts, context } = this;
     if (attempts === undefined) return;
-    for (const command of attempts.step(event, context.clock.now())) this.#carryOut(command);
+    const now = context.clock.now();
+    const commands = attempts.step(event, now);
+    if (commands.length === 0) return;
+    if (!this.answer.started) this.timing.run(now);
+    for (const command of commands) this.#carryOut(command);
+    if (!this.answer.started) this.timing.wait(context.clock.now());
   }
 
   #carryOut(command: AttemptCommand): void {
     switch (command.kind) {
       case "call":
-        this.#call(command.attempt, command.choice);
+        this.#call(command.attempt, command.choice, command.role);
         return;
       case "cancel":
-        if (this.call?.attempt === command.attempt) this.call.cancel();
+        this.#take(command.attempt)?.cancel();
         return;
       case "commit":
-      case "splice":
+        this.call = this.#find(command.attempt) ?? this.call;
         this.context.resume(this, "relay");
+        return;
+      case "splice":
+        this.#splice(command.attempt);
         return;
       case "finish":
         this.#finish(command.ending);
@@ -227,35 +251,56 @@ export class Exchange implements CallListener {
     }
   }
 
-  #call(attempt: number, choice: Choice): void {
-    const { context, decoded } = this;
-    if (decoded === undefined) return;
+  #call(attempt: number, choice: Choice, role: CallRole): void {
+    const { attempts, context, decoded, facts } = this;
+    if (decoded === undefined || facts === undefined) return;
     const { candidate } = choice;
-    this.#held = "";
+    const after = role === "continuation" ? this.call?.tap : undefined;
     const call = new UpstreamCall(attempt, candidate, {
       protocol: context.protocol,
       request: decoded,
       listener: this,
+      keepsText: attempts?.mayContinue() === true && facts.continuable,
+      after,
     });
-    this.call = call;
-    context.upstreams.pool(candidate).dispatch(
-      {
-        path: upstreamPath(decoded.kind),
-        method: "POST",
-        headers: upstreamHeaders(this, candidate),
-        body: this.#bodyFor(candidate.upstreamModel),
-      },
-      call,
-    );
+    this.#live.push(call);
+    if (role !== "continuation") this.call = call;
+    const isContinuation = after !== undefined || facts.isContinuation;
+    this.#bodies ??= new UpstreamBodies(context.protocol, this.body ?? Buffer.alloc(0), this.text);
+    const request = {
+      path: upstreamPath(decoded.kind),
+      method: "POST",
+      headers: upstreamHeaders(this, candidate, isContinuation),
+      body: this.#bodies.for(decoded, {
+        model: candidate.upstreamModel,
+        continues: after?.partial(),
+        assistantPrefix: isContinuation ? candidate.assistantPrefix : "none",
+      }),
+    } as const;
+    const pool = context.upstreams.pool(candidate);
+    call.start(() => pool.dispatch(request, call));
   }
 
-  #bodyFor(model: string | undefined): Buffer {
-    const { decoded, body } = this;
-    if (model === undefined || decoded === undefined || decoded.model === model) {
-      return body ?? Buffer.alloc(0);
-    }
-    const options = { model, continues: undefined, assistantPrefix: "none" } as const;
-    return Buffer.from(this.context.protocol.upstreamBody(this.text, decoded, options), "latin1");
+  /** The stream goes on with another call: the client sees a comment, and then what was said there so far. */
+  #splice(attempt: number): void {
+    const call = this.#find(attempt);
+    const failure = this.attempts?.records().find((each) => each.failure !== undefined)?.failure;
+    if (call === undefined) return;
+    this.call = call;
+    const { kind, name, region } = call.candidate;
+    const where = kind === "peer" ? region : name;
+    const note = `meridian: continued on ${where} after ${failure?.kind ?? "a failure"}`;
+    this.#write(this.context.protocol.renderSeam(note) + call.held);
+    call.held = "";
+  }
+
+  #find(attempt: number): UpstreamCall | undefined {
+    return this.#live.find((each) => each.attempt === attempt);
+  }
+
+  #take(attempt: number): UpstreamCall | undefined {
+    const place = this.#live.findIndex((each) => each.attempt === attempt);
+    return place < 0 ? undefined : this.#live.splice(place, 1)[0];
   }
 
   #write(chunk: ByteText | Buffer): void {
@@ -269,9 +314,10 @@ export class Exchange implements CallListener {
     this.ending = ending;
     switch (ending.kind) {
       case "complete":
-        if (!this.answer.gone) this.answer.end(this.#last);
+        if (!this.answer.gone) this.answer.end(this.call?.last ?? "");
         break;
       case "rejected":
+        this.call = this.#find(ending.attempt) ?? this.call;
         this.#sendRejection();
         break;
       case "refused":
@@ -285,17 +331,20 @@ export class Exchange implements CallListener {
       default:
         assertNever(ending);
     }
+    this.#live.length = 0;
     this.context.resume(this, "settle");
   }
 
   #sendRejection(): void {
     const { call } = this;
     if (call === undefined) return;
-    this.answer.send(call.status, answerHeaders(this, call), this.#raw ?? Buffer.alloc(0));
+    this.timing.stop(this.context.clock.now());
+    this.answer.send(call.status, answerHeaders(this, call), call.raw ?? Buffer.alloc(0));
   }
 
   /** A stream has a frame for errors; any other answer can only be cut. */
   #breakOff(error: ClientError): void {
+    this.errorCode = error.problems[0]?.code;
     const isStream = this.call?.tap !== undefined;
     this.answer.breakOff(isStream ? this.context.protocol.renderStreamError(error) : "");
   }
@@ -304,6 +353,12 @@ export class Exchange implements CallListener {
     return (this.attempts?.records() ?? []).map(
       (each) => `${each.candidate.region}/${each.failure?.kind ?? each.outcome}`,
     );
+  }
+
+  #forgetRequest(): void {
+    this.body = undefined;
+    this.text = "";
+    this.#bodies = undefined;
   }
 
   /** A slow client has taken what was written. */

@@ -175,6 +175,7 @@ function mountInference(
       const { exchange } = request;
       if (exchange === undefined) return;
       exchange.body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
+      exchange.timing.run(context.clock.now());
       advance(exchange);
     },
     errorHandler: (error, request, reply) => {
@@ -208,8 +209,9 @@ function openExchange(
   },
   http: { readonly request: IncomingMessage; readonly response: ServerResponse },
 ): Exchange {
-  const requestId = readRequestId(http.request.headers["x-request-id"]) ?? context.newRequestId();
-  const exchange = new Exchange(context, { ...from, requestId }, http);
+  const decisionId = context.newRequestId();
+  const requestId = readRequestId(http.request.headers["x-request-id"]) ?? decisionId;
+  const exchange = new Exchange(context, { ...from, requestId, decisionId }, http);
   context.opened();
   return exchange;
 }
@@ -300,6 +302,8 @@ function sendText(reply: FastifyReply, body: string): void {
 export function refuseExchange(exchange: Exchange, error: ClientError, refusal: string): void {
   const { answer, context } = exchange;
   if (answer.gone || answer.started) return;
+  exchange.errorCode = error.problems[0]?.code;
+  exchange.timing.stop(context.clock.now());
   const rendered = context.protocol.renderError(error);
   const headers = ownHeaders(exchange);
   for (const [name, value] of Object.entries(rendered.headers)) headers.push(name, value);

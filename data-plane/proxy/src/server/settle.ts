@@ -40,11 +40,11 @@ function finishedExchange(
   const answered = kind === "complete" || kind === "rejected" || kind === "broken";
   return {
     requestId: arrival.requestId,
-    decisionId: arrival.requestId,
+    decisionId: arrival.decisionId,
     arrivedAtMs: exchange.context.clock.wall() - (now - startedAt),
     revision: exchange.context.engine.serving()?.revision ?? "none",
-    ownMs: 0,
-    errorCode: undefined,
+    ownMs: exchange.timing.ownMs,
+    errorCode: exchange.errorCode,
     kind: arrival.kind,
     tenant: exchange.tenant,
     model: exchange.model,

@@ -1,5 +1,26 @@
 import { expect, test } from "vitest";
-import { readRequestId, readTimeoutMs } from "./wire-headers.ts";
+import { readDeadlineMs, readRequestId } from "./wire-headers.ts";
+
+test.each([
+  [{ "x-request-timeout-ms": "1500" }, 1_500],
+  [{ "grpc-timeout": "5S" }, 5_000],
+  [{ "grpc-timeout": "2M" }, 120_000],
+  [{ "grpc-timeout": "250m" }, 250],
+  [{ "grpc-timeout": "1500u" }, 2],
+  [{ "grpc-timeout": "1n" }, 1],
+  [{ "grpc-timeout": "1H", "x-request-timeout-ms": "20" }, 20],
+  [{ "grpc-timeout": "10m", "x-request-timeout-ms": "20" }, 10],
+  [{ "x-request-timeout-ms": "0" }, undefined],
+  [{ "x-request-timeout-ms": "-1" }, undefined],
+  [{ "x-request-timeout-ms": "1e3" }, undefined],
+  [{ "x-request-timeout-ms": "123456789" }, undefined],
+  [{ "grpc-timeout": "123456789S" }, undefined],
+  [{ "grpc-timeout": "5s" }, undefined],
+  [{ "grpc-timeout": "S" }, undefined],
+  [{}, undefined],
+])("the headers %j give the caller's limit %s", (headers, expected) => {
+  expect(readDeadlineMs(headers)).toBe(expected);
+});
 
 test.each([
   ["req_1-a.b:c", "req_1-a.b:c"],
@@ -11,16 +32,4 @@ test.each([
   [undefined, undefined],
 ])("the client's request id %o is taken as %o", (value, expected) => {
   expect(readRequestId(value)).toBe(expected);
-});
-
-test.each([
-  ["1500", 1_500],
-  ["0", undefined],
-  ["-1", undefined],
-  ["1.5", undefined],
-  ["123456789", undefined],
-  ["soon", undefined],
-  [undefined, undefined],
-])("the client's timeout %o is taken as %o", (value, expected) => {
-  expect(readTimeoutMs(value)).toBe(expected);
 });

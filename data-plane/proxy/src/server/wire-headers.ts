@@ -1,5 +1,6 @@
 // Headers on both sides. Upstreams get an allow-list: no credentials and nothing hop-by-hop of the client's ever leaves.
 
+import type { IncomingHttpHeaders } from "node:http";
 import type { Candidate } from "@meridian/data-core/attempt";
 import type { RequestKind } from "@meridian/data-core/engine";
 import type { UpstreamCall } from "../upstream/upstream-call.ts";
@@ -12,6 +13,8 @@ export const hop = {
   from: "x-meridian-from",
   refusal: "x-meridian-refusal",
   timeout: "x-request-timeout-ms",
+  /** "1": the body ends with the assistant's words, and the answer goes on from them. */
+  continues: "x-meridian-continues",
 } as const;
 
 /** Passed on as they are: they carry traces, and nothing else. */
@@ -28,7 +31,11 @@ export function upstreamPath(kind: RequestKind): string {
 }
 
 /** Compressed streams would be held back by their compressor, so identity is asked for. */
-export function upstreamHeaders(exchange: Exchange, candidate: Candidate): HeaderList {
+export function upstreamHeaders(
+  exchange: Exchange,
+  candidate: Candidate,
+  isContinuation: boolean,
+): HeaderList {
   const { arrival, decoded, request } = exchange;
   const headers: HeaderList = [
     "content-type",
@@ -44,16 +51,18 @@ export function upstreamHeaders(exchange: Exchange, candidate: Candidate): Heade
     const value = request.headers[name];
     if (typeof value === "string") headers.push(name, value);
   }
-  if (candidate.kind === "peer") addHopHeaders(exchange, headers);
+  if (candidate.kind === "peer") {
+    addHopHeaders(exchange, headers);
+    if (isContinuation) headers.push(hop.continues, "1");
+  }
   return headers;
 }
 
 function addHopHeaders(exchange: Exchange, headers: HeaderList): void {
-  const { context, facts } = exchange;
+  const { context, attempts } = exchange;
   headers.push(hop.tenant, exchange.tenant, hop.from, context.settings.region);
-  if (facts?.timeoutMs === undefined) return;
-  const spentMs = context.clock.now() - exchange.startedAt;
-  headers.push(hop.timeout, String(Math.max(1, Math.ceil(facts.timeoutMs - spentMs))));
+  const leftMs = (attempts?.deadlineAt() ?? Number.POSITIVE_INFINITY) - context.clock.now();
+  if (Number.isFinite(leftMs)) headers.push(hop.timeout, String(Math.max(1, Math.ceil(leftMs))));
 }
 
 /** The head of an answer that an upstream gave. */
@@ -63,7 +72,7 @@ export function answerHeaders(exchange: Exchange, call: UpstreamCall): HeaderLis
   const headers = ownHeaders(exchange);
   headers.push(
     "content-type",
-    text(call.headers["content-type"]) ?? "application/json",
+    contentType(call),
     "x-meridian-region",
     (isPeer ? text(call.headers["x-meridian-region"]) : undefined) ?? candidate.region,
     "x-meridian-backend",
@@ -73,12 +82,25 @@ export function answerHeaders(exchange: Exchange, call: UpstreamCall): HeaderLis
   return headers;
 }
 
+/** A whole answer that became a stream is one, whatever its server called it. */
+function contentType({ headers, tap }: UpstreamCall): string {
+  const told = text(headers["content-type"]);
+  if (tap !== undefined && told?.startsWith("text/event-stream") !== true) {
+    return "text/event-stream; charset=utf-8";
+  }
+  return told ?? "application/json";
+}
+
 /** On every answer, refusals included. */
 export function ownHeaders(exchange: Exchange): HeaderList {
   const { arrival, attempts, context } = exchange;
   const headers: HeaderList = [
     "x-request-id",
     arrival.requestId,
+    "x-meridian-decision",
+    arrival.decisionId,
+    "server-timing",
+    exchange.timing.header(),
     "x-meridian-attempts",
     String(attempts?.records().length ?? 0),
     "x-meridian-revision",
@@ -98,8 +120,35 @@ export function readRequestId(value: string | string[] | undefined): string | un
   return typeof value === "string" && /^[\w.:-]{1,128}$/.test(value) ? value : undefined;
 }
 
-/** The caller's limit in milliseconds, when it is a positive whole number of at most a day. */
-export function readTimeoutMs(value: string | string[] | undefined): number | undefined {
+/** The caller's limit in milliseconds, by either header; of two the smaller. undefined: none that can be read. */
+export function readDeadlineMs(headers: IncomingHttpHeaders): number | undefined {
+  const own = readTimeoutMs(headers[hop.timeout]);
+  const grpc = readGrpcTimeoutMs(headers["grpc-timeout"]);
+  if (own === undefined || grpc === undefined) return own ?? grpc;
+  return Math.min(own, grpc);
+}
+
+type HeaderValue = string | string[] | undefined;
+
+/** A positive whole number of milliseconds, of at most 8 digits. */
+function readTimeoutMs(value: HeaderValue): number | undefined {
   if (typeof value !== "string" || !/^[1-9]\d{0,7}$/.test(value)) return undefined;
   return Number(value);
+}
+
+const grpcUnitMs: { readonly [unit: string]: number } = {
+  H: 3_600_000,
+  M: 60_000,
+  S: 1_000,
+  m: 1,
+  u: 0.001,
+  n: 0.000_001,
+};
+
+/** gRPC's form: at most 8 digits and a unit, 5S. Source: gRPC over HTTP/2, Requests. */
+function readGrpcTimeoutMs(value: HeaderValue): number | undefined {
+  const [, digits, unit = ""] = /^(\d{1,8})([HMSmun])$/.exec(String(value ?? "")) ?? [];
+  const unitMs = grpcUnitMs[unit];
+  if (digits === undefined || unitMs === undefined) return undefined;
+  return Math.max(1, Math.ceil(Number(digits) * unitMs));
 }

@@ -9,7 +9,13 @@ function errorOf(code: string): Error {
 test.each([
   ["unsent", "ECONNREFUSED", "connect"],
   ["unsent", "UND_ERR_CONNECT_TIMEOUT", "connect-timeout"],
-  ["unsent", "CERT_HAS_EXPIRED", "connect"],
+  ["unsent", "ETIMEDOUT", "connect-timeout"],
+  ["unsent", "EHOSTUNREACH", "connect"],
+  ["unsent", "ENOTFOUND", "dns"],
+  ["unsent", "EAI_AGAIN", "dns"],
+  ["unsent", "CERT_HAS_EXPIRED", "tls"],
+  ["unsent", "DEPTH_ZERO_SELF_SIGNED_CERT", "tls"],
+  ["unsent", "ERR_SSL_WRONG_VERSION_NUMBER", "tls"],
   ["sent", "ECONNRESET", "no-answer"],
   ["answering", "UND_ERR_SOCKET", "reset"],
 ] as const)("%s and %s is a failure of kind %s, and names no host", (progress, code, kind) => {

@@ -10,14 +10,36 @@ export function transportFailure(progress: CallProgress, error: Error): Upstream
   const code = errorCode(error);
   switch (progress) {
     case "unsent":
-      return code === "UND_ERR_CONNECT_TIMEOUT"
-        ? upstreamFailure("connect-timeout", "no connection in time")
-        : upstreamFailure("connect", `no connection (${code})`);
+      return unsentFailure(code);
     case "sent":
       return upstreamFailure("no-answer", `the connection broke before an answer came (${code})`);
     case "answering":
       return upstreamFailure("reset", `the connection broke within the answer (${code})`);
   }
+}
+
+/** getaddrinfo's and c-ares' words for a name that leads nowhere. */
+const nameCodes: ReadonlySet<string> = new Set([
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EAI_FAIL",
+  "EAI_NODATA",
+  "EAI_NONAME",
+  "ENODATA",
+  "ESERVFAIL",
+]);
+
+/** OpenSSL's and Node's words for a handshake that failed, and for a certificate that is not accepted. */
+const secureCode =
+  /^(ERR_TLS|ERR_SSL|CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|EPROTO|HOSTNAME_MISMATCH)/;
+
+function unsentFailure(code: string): UpstreamFailure {
+  if (code === "UND_ERR_CONNECT_TIMEOUT" || code === "ETIMEDOUT") {
+    return upstreamFailure("connect-timeout", "no connection in time");
+  }
+  if (nameCodes.has(code)) return upstreamFailure("dns", `its host's name leads nowhere (${code})`);
+  if (secureCode.test(code)) return upstreamFailure("tls", `no secure connection (${code})`);
+  return upstreamFailure("connect", `no connection (${code})`);
 }
 
 function errorCode(error: Error): string {

@@ -13,6 +13,7 @@ import type {
   ByteText,
   ClientProtocol,
   DecodedRequest,
+  StreamOptions,
   StreamTap,
 } from "@meridian/wire";
 import type { Dispatcher } from "undici";
@@ -52,6 +53,10 @@ export type CallContext = {
   readonly protocol: ClientProtocol;
   readonly request: DecodedRequest;
   readonly listener: CallListener;
+  /** Keep the text, so that another call can go on from it. */
+  readonly keepsText: boolean;
+  /** The stream that broke, which this call goes on from. */
+  readonly after: StreamTap | undefined;
 };
 
 type Headers = { readonly [name: string]: string | string[] | undefined };
@@ -65,10 +70,18 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
   headers: Headers = {};
   tap: StreamTap | undefined;
   usage: { readonly inputTokens: number; readonly outputTokens: number } | undefined;
+  /** What is kept of its answer until the client may have it: events of a stream, a whole body, the start of a large one. */
+  held: ByteText = "";
+  whole: ByteText | undefined;
+  raw: Buffer | undefined;
+  /** The end of a stream that is complete. */
+  last: ByteText = "";
   readonly #context: CallContext;
   #controller: Dispatcher.DispatchController | undefined;
   #progress: CallProgress = "unsent";
   #mode: Mode = "head";
+  #send: (() => void) | undefined;
+  #wasSentAgain = false;
   /** Nothing more is told to the listener. */
   #silent = false;
   #released = false;
@@ -80,6 +93,12 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     this.attempt = attempt;
     this.candidate = candidate;
     this.#context = context;
+  }
+
+  /** Sends the request. `send` may be used once more: see `onResponseError`. */
+  start(send: () => void): void {
+    this.#send = send;
+    send();
   }
 
   /** Stops the call at once, whatever it is at. */
@@ -156,7 +175,16 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     this.#release();
   }
 
+  /**
+   * A server may close an idle connection just as the next request is sent on it: nobody has seen that request, and it goes
+   * again on another connection, once. That is told from a server that breaks by what the connection had carried before.
+   */
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
+    if (this.#progress === "sent" && !this.#silent && !this.#wasSentAgain && isStale(error)) {
+      this.#wasSentAgain = true;
+      this.#send?.();
+      return;
+    }
     this.#fail(transportFailure(this.#progress, error));
     this.#release();
   }
@@ -183,19 +211,18 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     const isStream = type.startsWith("text/event-stream");
     if (request.stream && isStream) {
       this.#mode = "stream";
-      this.tap = protocol.openStream({
-        kind: request.kind,
-        clientModel: request.model,
-        choices: request.choices,
-        includeUsage: request.includeUsage,
-        keepsText: false,
-        after: undefined,
-      });
+      this.tap = protocol.openStream(this.#streamOptions());
     } else if (!isStream && (type === "" || type.includes("json"))) {
       this.#mode = "whole";
     } else {
       this.#abandon(upstreamFailure("malformed", "the answer has an unexpected content type"));
     }
+  }
+
+  #streamOptions(): StreamOptions {
+    const { request, keepsText, after } = this.#context;
+    const { kind, model: clientModel, choices, includeUsage } = request;
+    return { kind, clientModel, choices, includeUsage, keepsText, after };
   }
 
   #stream(chunk: Buffer): void {
@@ -283,12 +310,22 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
       return;
     }
     if (request.stream) {
-      this.#fail(upstreamFailure("malformed", "a stream was asked for and a whole answer came"));
+      this.#streamWhole(reading.body);
       return;
     }
     this.usage = reading.usage;
     this.#silent = true;
     listener.onAnswer(this, reading.body);
+  }
+
+  /** Some servers answer a stream at once and whole: what the client gets is the stream that it asked for. */
+  #streamWhole(body: ByteText): void {
+    const { protocol } = this.#context;
+    const tap = protocol.openStream(this.#streamOptions());
+    this.tap = tap;
+    const text = tap.push(protocol.streamOf(body, this.#streamOptions()));
+    if (tap.complete) this.#endStream(text);
+    else this.#fail(faultFailure(tap.fault ?? { kind: "malformed", message: "it is no stream" }));
   }
 
   #readRefusal(): void {
@@ -328,6 +365,14 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     this.#released = true;
     this.#context.listener.onReleased(this);
   }
+}
+
+/** undici tells what a connection carried before it closed: one that was read from has served a request already. */
+function isStale(error: Error): boolean {
+  if (!("code" in error) || error.code !== "UND_ERR_SOCKET" || !("socket" in error)) return false;
+  const { socket } = error;
+  if (typeof socket !== "object" || socket === null || !("bytesRead" in socket)) return false;
+  return typeof socket.bytesRead === "number" && socket.bytesRead > 0;
 }
 
 function statusFailure(

@@ -3,7 +3,7 @@
 import type { Problem } from "@meridian/proto/base";
 import { asciiJson, type ByteText } from "../byte-text.ts";
 import type { ClientError, ErrorClass, RefusalReading, RenderedError } from "../protocol.ts";
-import { errorObject } from "./error-object.ts";
+import { errorObject, isRecord } from "./error-object.ts";
 
 type Words = { readonly status: number; readonly type: string; readonly code: string | null };
 
@@ -25,34 +25,65 @@ const words: { readonly [K in ErrorClass]: Words } = {
 };
 
 export function renderError(error: ClientError): RenderedError {
+  const { status, type, code } = words[error.class];
   return {
-    status: words[error.class].status,
+    status,
     headers: { "content-type": "application/json; charset=utf-8", ...retryHeaders(error) },
-    body: asciiJson(errorBody(error)),
+    body: asciiJson(errorBody(error, type, code ?? error.problems[0]?.code ?? null)),
   };
 }
 
-/** `[DONE]` does not follow: nothing may take this for a proper end. */
+/**
+ * `[DONE]` does not follow: nothing may take this for a proper end. The status has been sent by then, so the code says
+ * what befell the stream rather than which status would have fitted.
+ */
 export function renderStreamError(error: ClientError): ByteText {
-  return `data: ${asciiJson(errorBody(error))}\n\n`;
+  const { type, code } = words[error.class];
+  return `data: ${asciiJson(errorBody(error, type, error.problems[0]?.code ?? code))}\n\n`;
 }
 
-/** An unknown model (or an unknown path) is the target's fault: another one may know it. */
+/**
+ * An unknown model (an adapter that is not loaded, an unknown path) is the target's fault: another one may know it. So is a
+ * key that it does not take: the key is ours. Everything else that is refused would be refused elsewhere, too.
+ */
 export function readRefusal(_status: number, body: ByteText): RefusalReading {
   const error = errorObject(parse(body));
-  const isUnknownModel = error?.code === "model_not_found" || error?.type === "NotFoundError";
-  return isUnknownModel ? "target" : "request";
+  const { code = "", type = "" } = error ?? {};
+  if (targetCodes.has(code.toLowerCase()) || targetCodes.has(type.toLowerCase())) return "target";
+  return unknownModel.test(rawMessage(parse(body))) ? "target" : "request";
 }
 
-function errorBody(error: ClientError): object {
-  const { type, code } = words[error.class];
+/** OpenAI, vLLM and SGLang, LiteLLM, Azure; as code or as type. */
+const targetCodes: ReadonlySet<string> = new Set([
+  "model_not_found",
+  "notfounderror",
+  "not_found_error",
+  "deploymentnotfound",
+  "invalid_api_key",
+  "authenticationerror",
+]);
+
+/** As Ollama, llama.cpp, TGI, vLLM and LiteLLM put it; a model that merely lacks an ability is none of these. */
+const unknownModel =
+  /\bmodel\b[^.]{0,200}\b(not found|does not exist|not loaded|is unknown)|\b(no such|unknown|invalid) model\b|\blora\b[^.]{0,80}\bnot (found|loaded)/i;
+
+/** The message as the server wrote it, to be matched and never to be shown. */
+function rawMessage(value: unknown): string {
+  if (!isRecord(value)) return "";
+  const { error, message, detail } = value;
+  const inner = isRecord(error) ? error.message : error;
+  for (const each of [inner, message, detail]) if (typeof each === "string") return each;
+  return "";
+}
+
+function errorBody(error: ClientError, type: string, code: string | null): object {
   const first = error.problems[0];
   return {
     error: {
       message: error.problems.map(sentence).join("; "),
       type,
       param: first === undefined || first.path === "" ? null : first.path,
-      code: code ?? first?.code ?? null,
+      code,
     },
   };
 }

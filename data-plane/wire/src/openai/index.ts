@@ -4,16 +4,18 @@ import type { ClientProtocol } from "../protocol.ts";
 import { readCanary, renderCanary } from "./canary.ts";
 import { readRefusal, renderError, renderStreamError } from "./errors.ts";
 import { renderModel, renderModels } from "./models.ts";
-import { decodeRequest, upstreamBody } from "./request.ts";
+import { decodeRequest } from "./request.ts";
 import { readAnswer } from "./response.ts";
 import { openStream } from "./stream.ts";
+import { renderSeam, streamOf } from "./stream-frames.ts";
+import { upstreamBody } from "./upstream-body.ts";
 
 export const openai: ClientProtocol = {
   name: "openai",
   decodeRequest,
   upstreamBody,
-  streamOf: (body) => `data: ${body}\n\ndata: [DONE]\n\n`,
-  renderSeam: (note) => `: ${note}\n\n`,
+  streamOf,
+  renderSeam,
   readAnswer,
   openStream,
   readRefusal,

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { decodeRequest, upstreamBody } from "./request.ts";
+import { decodeRequest } from "./request.ts";
+import { upstreamBody } from "./upstream-body.ts";
 
 function bytes(value: unknown): string {
   return Buffer.from(JSON.stringify(value)).toString("latin1");

@@ -1,9 +1,9 @@
-// Requests in OpenAI's protocol: the facts that routing needs, and the model's name replaced in place.
+// Requests in OpenAI's protocol: the facts that routing needs.
 
 import { err, ok, type Problem, problem, type Result } from "@meridian/proto/base";
-import { asciiJson, type ByteText, decodeUtf8 } from "../byte-text.ts";
-import { findTopLevel, splice } from "../json-splice.ts";
-import type { DecodedRequest, RequestKind, UpstreamBodyOptions } from "../protocol.ts";
+import { type ByteText, decodeUtf8 } from "../byte-text.ts";
+import { findTopLevel } from "../json-splice.ts";
+import type { DecodedRequest, RequestKind } from "../protocol.ts";
 import { isRecord } from "./error-object.ts";
 
 type Fields = { readonly [name: string]: unknown };
@@ -30,17 +30,9 @@ export function decodeRequest(
     outputTokensMax: outputTokensMax(fields),
     inputTokens: Math.ceil(inputCharacters(fields) / 4),
     modelSpans: findTopLevel(body, "model"),
-    continuable: false,
+    namesUsage: isRecord(fields.stream_options),
+    continuable: stream && isContinuable(kind, fields),
   });
-}
-
-export function upstreamBody(
-  body: ByteText,
-  request: DecodedRequest,
-  { model }: UpstreamBodyOptions,
-): ByteText {
-  if (model === undefined || model === request.model) return body;
-  return splice(body, request.modelSpans, asciiJson(model));
 }
 
 function parseBody(body: ByteText): Result<Fields, readonly Problem[]> {
@@ -99,6 +91,30 @@ function isWhole(value: unknown): value is number {
 
 function wantsUsage(options: unknown): boolean {
   return isRecord(options) && options.include_usage === true;
+}
+
+/**
+ * One answer of plain text: what more there is (structure, log-probabilities, sound) would not fit together across the
+ * seam. Tools may be offered; a call of one ends the stream with an error if it breaks within.
+ */
+function isContinuable(kind: RequestKind, fields: Fields): boolean {
+  if (choicesOf(kind, fields) !== 1 || isSet(fields.logprobs)) return false;
+  if (kind === "completion") {
+    const { best_of: best } = fields;
+    const isPlain = typeof fields.prompt === "string" && (best === undefined || best === 1);
+    return isPlain && !isSet(fields.echo) && !isSet(fields.suffix);
+  }
+  const { response_format: format, modalities } = fields;
+  const isText = !isSet(format) || (isRecord(format) && format.type === "text");
+  return kind === "chat" && isText && !isSet(fields.audio) && !hasSound(modalities);
+}
+
+function isSet(value: unknown): boolean {
+  return value !== undefined && value !== null && value !== false;
+}
+
+function hasSound(modalities: unknown): boolean {
+  return Array.isArray(modalities) && modalities.some((each) => each !== "text");
 }
 
 /** Legacy completions answer each prompt of a list n times. */

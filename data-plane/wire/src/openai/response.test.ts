@@ -6,7 +6,8 @@ import { readAnswer } from "./response.ts";
 const chat = { kind: "chat", clientModel: "m" } as const;
 
 test("an answer is passed on under the client's name of the model, other bytes untouched", () => {
-  const body = '{"id":1,"model":"up","choices":[{"message":{}}],"big":9007199254740993}';
+  const body =
+    '{"id":1,"model":"up","choices":[{"message":{"content":"x"}}],"big":9007199254740993}';
   expect(readAnswer(body, chat)).toEqual({
     kind: "answer",
     body: body.replace("up", "m"),
@@ -36,11 +37,44 @@ test.each([
   expect(readAnswer(body, chat)).toMatchObject({ kind: "fault", fault: { kind } });
 });
 
-test("a refusal is the target's fault only when it does not know the model", () => {
-  expect(readRefusal(400, '{"error":{"code":"model_not_found"}}')).toBe("target");
-  expect(readRefusal(400, '{"error":{"type":"NotFoundError","message":"x"}}')).toBe("target");
-  expect(readRefusal(400, '{"error":{"message":"too long"}}')).toBe("request");
-  expect(readRefusal(422, "<html>")).toBe("request");
+test.each([
+  [
+    "nothing, for no reason",
+    { finish_reason: "stop", message: { content: "" } },
+    undefined,
+    "fault",
+  ],
+  ["nothing, in no token", { message: { content: null } }, { completion_tokens: 0 }, "fault"],
+  ["nothing, in one token", { message: { content: "" } }, { completion_tokens: 1 }, "answer"],
+  ["nothing, for its length", { finish_reason: "length", message: {} }, undefined, "answer"],
+  ["a call", { message: { content: null, tool_calls: [{}] } }, undefined, "answer"],
+  ["a refusal", { message: { refusal: "no" } }, undefined, "answer"],
+  ["a text of a legacy completion", { text: "x" }, undefined, "answer"],
+])("an answer that says %s is: %s", (_, choice, usage, expected) => {
+  expect(readAnswer(JSON.stringify({ choices: [choice], usage }), chat).kind).toBe(expected);
+});
+
+const named = (message: string) => JSON.stringify({ error: { message } });
+
+test.each([
+  ["OpenAI", '{"error":{"code":"model_not_found"}}', "target"],
+  ["vLLM", '{"error":{"type":"NotFoundError","message":"x"}}', "target"],
+  [
+    "vLLM, flat",
+    '{"object":"error","message":"The model `m` does not exist.","code":404}',
+    "target",
+  ],
+  ["an adapter", named("LoRA adapter m is not loaded"), "target"],
+  ["Ollama", named('model "m" not found, try pulling it first'), "target"],
+  ["LiteLLM", named("Invalid model name passed in model=m"), "target"],
+  ["TGI", '{"error":"no such model","error_type":"validation"}', "target"],
+  ["FastAPI", '{"detail":"unknown model m"}', "target"],
+  ["a long prompt", named("This model's maximum context length is 4096 tokens"), "request"],
+  ["a missing ability", named("model m does not support tools"), "request"],
+  ["a bad field", named("max_tokens must be positive"), "request"],
+  ["no JSON", "<html>", "request"],
+])("a refusal by %s", (_, body, expected) => {
+  expect(readRefusal(400, body)).toBe(expected);
 });
 
 test("an error has all four keys, its status and its times to retry", () => {
@@ -62,7 +96,7 @@ test("an error has all four keys, its status and its times to retry", () => {
     },
   });
   const frame = renderStreamError({ class: "timeout", problems, retryAfterMs: undefined });
-  expect(frame).toMatch(/^data: \{"error":\{.*\}\}\n\n$/);
+  expect(frame).toMatch(/^data: \{"error":\{.*"code":"c1"\}\}\n\n$/);
 });
 
 test("models are listed in OpenAI's shape", () => {

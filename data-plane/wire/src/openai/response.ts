@@ -2,7 +2,8 @@
 
 import { asciiJson, type ByteText } from "../byte-text.ts";
 import { findTopLevel, splice } from "../json-splice.ts";
-import type { AnswerFault, AnswerOptions, AnswerReading, RequestKind } from "../protocol.ts";
+import type { AnswerFault, AnswerOptions, AnswerReading, RequestKind, Usage } from "../protocol.ts";
+import { contentOf } from "./choice-content.ts";
 import { errorObject, isRecord } from "./error-object.ts";
 import { readUsage } from "./usage.ts";
 
@@ -15,11 +16,30 @@ export function readAnswer(body: ByteText, options: AnswerOptions): AnswerReadin
   if (!Array.isArray(list))
     return fault("malformed", `the answer has no ${listName(options.kind)}`);
   if (list.length === 0) return fault("empty", `the answer has no ${listName(options.kind)}`);
+  const usage = readUsage(value.usage);
+  if (options.kind !== "embedding" && isSilent(list, usage)) {
+    return fault("empty", "the answer says nothing");
+  }
   return {
     kind: "answer",
     body: showModel(body, value.model, options),
-    usage: readUsage(value.usage),
+    usage,
   };
+}
+
+/**
+ * Nothing was said, and it was not for its length or a filter: unless the server says that it took tokens, it is no answer
+ * but the sign of a server that does not work.
+ */
+function isSilent(choices: readonly unknown[], usage: Usage | undefined): boolean {
+  if ((usage?.outputTokens ?? 0) > 0) return false;
+  return choices.every((choice) => {
+    if (!isRecord(choice)) return true;
+    const { finish_reason: reason, message, text } = choice;
+    const isPlain =
+      reason === undefined || reason === null || reason === "stop" || reason === "eos";
+    return isPlain && contentOf(isRecord(message) ? { delta: message } : { text }) === "none";
+  });
 }
 
 function showModel(body: ByteText, model: unknown, options: AnswerOptions): ByteText {

@@ -41,7 +41,11 @@ function follow(
 
 test("a proper stream is passed on under the client's name of the model", () => {
   const { tap, out } = follow([role + word + stop + usage + done]);
-  expect(out).toBe((role + word + stop + usage + done).replaceAll("up/m", "m"));
+  // Nobody asked for usage: it is read, and not passed on.
+  expect(out).toBe((role + word + stop + done).replaceAll("up/m", "m"));
+  const asked = { ...options, includeUsage: true };
+  const whole = (role + word + stop + usage + done).replaceAll("up/m", "m");
+  expect(follow([role + word + stop + usage + done], asked).out).toBe(whole);
   expect(tap).toMatchObject({
     semantic: true,
     complete: true,
@@ -78,7 +82,9 @@ test.each([
   ["reasoning", chunk({ reasoning_content: "hm" })],
   ["a tool call", chunk({ tool_calls: [{ index: 0 }] })],
   ["a refusal", chunk({ refusal: "no" })],
-  ["a finish without content", stop],
+  ["a finish for its length, without content", chunk({}, "length")],
+  ["a filtered answer", chunk({}, "content_filter")],
+  ["an empty answer that took tokens", stop + usage],
   ["text of a legacy completion", 'data: {"choices":[{"index":0,"text":"x"}]}\n\n'],
 ])("%s is a token", (_, text) => {
   const tap = openStream(options);

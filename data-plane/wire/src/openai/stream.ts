@@ -1,18 +1,30 @@
 // A stream in OpenAI's protocol, followed event by event: when something readable has come, whether it failed inside,
 // how it ended. See StreamTap in protocol.ts.
 
-import { asciiJson, type ByteText } from "../byte-text.ts";
-import { findTopLevel, splice } from "../json-splice.ts";
+import { asciiJson, type ByteText, decodeUtf8 } from "../byte-text.ts";
+import { findTopLevel, removeTopLevel, setTopLevel, splice } from "../json-splice.ts";
 import type { AnswerFault, PartialAnswer, StreamOptions, StreamTap, Usage } from "../protocol.ts";
 import { type SseEvent, SseScanner } from "../sse.ts";
+import { contentOf, textOf } from "./choice-content.ts";
 import { errorObject, isRecord, presentable } from "./error-object.ts";
+import {
+  type BrokenStream,
+  EchoFilter,
+  type EchoVerdict,
+  joinUsage,
+  rewriteUsage,
+} from "./seam.ts";
+import { doneFrame, frameOf } from "./stream-frames.ts";
 import { readUsage } from "./usage.ts";
 
 export function openStream(options: StreamOptions): StreamTap {
   return new OpenAiStreamTap(options);
 }
 
-const doneFrame = "data: [DONE]\n\n";
+/** A longer text is not kept: a broken stream of that length ends with the error. */
+const keptTextMax = 262_144;
+
+type Fields = { readonly [name: string]: unknown };
 
 class OpenAiStreamTap implements StreamTap {
   semantic = false;
@@ -20,11 +32,18 @@ class OpenAiStreamTap implements StreamTap {
   fault: AnswerFault | undefined;
   usage: Usage | undefined;
   contentEvents = 0;
-  readonly continuable = false;
+  continuable: boolean;
   readonly #options: StreamOptions;
   readonly #scanner = new SseScanner();
   readonly #finished = new Set<unknown>();
   readonly #clientLiteral: ByteText;
+  readonly #before: BrokenStream | undefined;
+  #echo: EchoFilter | undefined;
+  /** Events that may be an echo. */
+  #held: ByteText = "";
+  #text: ByteText = "";
+  #id: unknown;
+  #created: unknown;
   /** `"model":"…"` as the upstream writes it, and as the client is to see it. */
   #modelField: ByteText = "";
   #clientField: ByteText = "";
@@ -32,6 +51,11 @@ class OpenAiStreamTap implements StreamTap {
   constructor(options: StreamOptions) {
     this.#options = options;
     this.#clientLiteral = asciiJson(options.clientModel);
+    this.continuable = options.keepsText;
+    this.#before = options.after instanceof OpenAiStreamTap ? options.after.#broken() : undefined;
+    if (this.#before === undefined) return;
+    this.#echo = new EchoFilter(this.#before.text);
+    this.contentEvents = this.#before.tokens;
   }
 
   push(chunk: ByteText): ByteText {
@@ -48,7 +72,7 @@ class OpenAiStreamTap implements StreamTap {
     // An event that no blank line ended counts only if it is whole.
     const out = last !== undefined && isWhole(last) ? endFrame(this.#take(last)) : "";
     if (this.#isOver()) return out;
-    if (this.#everyChoiceFinished()) {
+    if (this.semantic && this.#everyChoiceFinished()) {
       this.complete = true;
       return out + doneFrame;
     }
@@ -58,7 +82,19 @@ class OpenAiStreamTap implements StreamTap {
   }
 
   partial(): PartialAnswer | undefined {
-    return undefined;
+    if (!this.continuable) return undefined;
+    const text = decodeUtf8((this.#before?.text ?? "") + this.#text);
+    return { text, tokens: this.contentEvents };
+  }
+
+  /** As the next stream needs it. */
+  #broken(): BrokenStream {
+    const { id, created, text } = this.#before ?? {
+      id: this.#id,
+      created: this.#created,
+      text: "",
+    };
+    return { id, created, text: text + this.#text, tokens: this.contentEvents };
   }
 
   #isOver(): boolean {
@@ -94,33 +130,143 @@ class OpenAiStreamTap implements StreamTap {
     const error = errorObject(value) ?? (event.name === "error" ? unnamedError : undefined);
     if (error !== undefined) return this.#fail("error-frame", error.message);
     if (event.name === "ping") return "";
-    this.#read(value);
-    return this.#showModel(event.raw, value.model);
+    const hadContent = this.#read(value);
+    if (this.#before !== undefined) return this.#goOn(event, value, hadContent);
+    if (value.usage === undefined) return this.#showModel(event.raw, value.model);
+    return this.#withoutUsage(event.raw, value);
   }
 
   #done(event: SseEvent): ByteText {
     if (!this.semantic) return this.#fail("empty", "the stream ended without an answer");
     this.complete = true;
-    return event.raw.endsWith("\n\n") ? event.raw : doneFrame;
+    const held = this.#release();
+    return held + (event.raw.endsWith("\n\n") ? event.raw : doneFrame);
   }
 
-  #read(value: { readonly [name: string]: unknown }): void {
-    if (value.usage !== undefined && value.usage !== null) {
-      this.usage = readUsage(value.usage) ?? this.usage;
+  /** true: the event has something that a reader would see. */
+  #read(value: Fields): boolean {
+    if (value.usage !== undefined && value.usage !== null) this.#readUsage(value.usage);
+    if (this.#options.keepsText && this.#id === undefined) {
+      this.#id = value.id;
+      this.#created = value.created;
     }
-    if (!Array.isArray(value.choices)) return;
+    if (!Array.isArray(value.choices)) return false;
     let hasContent = false;
     for (const choice of value.choices) {
       if (!isRecord(choice)) continue;
-      if (typeof choice.finish_reason === "string") {
-        this.#finished.add(choice.index);
-        this.semantic = true;
-      }
-      if (isReadable(choice)) hasContent = true;
+      const content = contentOf(choice);
+      if (content !== "none") hasContent = true;
+      if (content === "more") this.continuable = false;
+      if (content === "text" && this.continuable) this.#keep(textOf(choice));
+      if (typeof choice.finish_reason === "string") this.#finish(choice, hasContent);
     }
-    if (!hasContent) return;
+    if (!hasContent) return false;
     this.semantic = true;
     this.contentEvents += 1;
+    return true;
+  }
+
+  /**
+   * An answer that ends without a word is none, unless it was cut for its length or filtered, or the server says that it
+   * took tokens: then it is what the model had to say.
+   */
+  #finish(choice: Fields, hasContent: boolean): void {
+    this.#finished.add(choice.index);
+    this.continuable = false;
+    const isPlain = choice.finish_reason === "stop" || choice.finish_reason === "eos";
+    if (hasContent || !isPlain || this.contentEvents > 0) this.semantic = true;
+  }
+
+  #readUsage(value: unknown): void {
+    const usage = readUsage(value);
+    if (usage === undefined) return;
+    this.usage = this.#before === undefined ? usage : joinUsage(usage, this.#before.tokens);
+    if (usage.outputTokens > 0 && this.#finished.size > 0) this.semantic = true;
+  }
+
+  #keep(text: ByteText): void {
+    this.#text += text;
+    const length = (this.#before?.text.length ?? 0) + this.#text.length;
+    if (length <= keptTextMax) return;
+    this.continuable = false;
+    this.#text = "";
+  }
+
+  /** Usage is asked for in any case; a client that did not ask sees a stream without it. */
+  #withoutUsage(raw: ByteText, value: Fields): ByteText {
+    if (this.#options.includeUsage) return this.#showModel(raw, value.model);
+    const hasChoices = Array.isArray(value.choices) && value.choices.length > 0;
+    if (!hasChoices && value.usage !== null) return "";
+    return this.#showModel(removeUsage(raw), value.model);
+  }
+
+  /** An event of a stream that goes on from another one. */
+  #goOn(event: SseEvent, value: Fields, hadContent: boolean): ByteText {
+    const before = this.#before;
+    if (before === undefined) return "";
+    const isUsage = value.usage !== undefined && value.usage !== null;
+    const isEnd = Array.isArray(value.choices) && value.choices.some(isFinished);
+    // The client has a role already, and no use for an event that says nothing.
+    if (!hadContent && !isUsage && !isEnd) return "";
+    const shown = this.#fit(event.raw, value, before);
+    if (this.#echo?.isUndecided !== true) return this.#release() + shown;
+    if (!hadContent) {
+      this.#held += shown;
+      return isEnd || isUsage ? "" : this.#release();
+    }
+    return this.#filterEcho(shown, value);
+  }
+
+  #filterEcho(shown: ByteText, value: Fields): ByteText {
+    const [choice] = Array.isArray(value.choices) ? value.choices : [];
+    const text = isRecord(choice) ? textOf(choice) : "";
+    const verdict: EchoVerdict = this.#echo?.take(text) ?? { kind: "pass" };
+    if (verdict.kind === "pass") return this.#release() + shown;
+    // Said again: it is none of the text, and no sign that the answer goes on.
+    this.#text = this.#text.slice(0, this.#text.length - text.length);
+    this.contentEvents -= 1;
+    if (verdict.kind === "hold") {
+      this.#held += shown;
+      this.semantic = false;
+      this.#echoText += text;
+      return "";
+    }
+    this.#held = "";
+    this.#echoText = "";
+    this.semantic = verdict.rest !== "";
+    if (verdict.rest === "") return "";
+    this.contentEvents += 1;
+    this.#text += verdict.rest;
+    return withText(shown, value, verdict.rest);
+  }
+
+  /** Text of held events: theirs after all if they are let go. */
+  #echoText: ByteText = "";
+
+  #release(): ByteText {
+    const held = this.#held;
+    if (held === "") return "";
+    this.#held = "";
+    this.#text = this.#echoText + this.#text;
+    this.#echoText = "";
+    return held;
+  }
+
+  /** As an event of the first stream. */
+  #fit(raw: ByteText, value: Fields, before: BrokenStream): ByteText {
+    const json = raw.indexOf("{");
+    let out = raw.slice(json).trimEnd();
+    if (before.id !== undefined) out = setTopLevel(out, "id", JSON.stringify(before.id));
+    if (before.created !== undefined) {
+      out = setTopLevel(out, "created", JSON.stringify(before.created));
+    }
+    if (isRecord(value.usage) && this.usage !== undefined && this.#options.includeUsage) {
+      out = setTopLevel(out, "usage", JSON.stringify(rewriteUsage(value.usage, this.usage)));
+    }
+    const event = `${raw.slice(0, json)}${out}\n\n`;
+    return value.usage === undefined
+      ? this.#showModel(event, value.model)
+      : this.#withoutUsage(event, value);
   }
 
   /** Most events carry the very same field: one search finds it. Others are searched key by key. */
@@ -148,21 +294,33 @@ class OpenAiStreamTap implements StreamTap {
 }
 
 const unnamedError = { message: "the model server reported an error" };
+const nullUsage = ',"usage":null';
 
-/** Would a reader see anything of this choice? */
-function isReadable(choice: { readonly [name: string]: unknown }): boolean {
-  // Legacy completions carry text, chat carries a delta.
-  if (typeof choice.text === "string" && choice.text !== "") return true;
-  const { delta } = choice;
-  if (!isRecord(delta)) return false;
-  for (const name in delta) {
-    if (name === "role") continue;
-    const value = delta[name];
-    if (value === undefined || value === null || value === "") continue;
-    if (Array.isArray(value) && value.length === 0) continue;
-    return true;
+/** Most servers write the same few bytes; else the member is looked for. */
+function removeUsage(raw: ByteText): ByteText {
+  const at = raw.indexOf(nullUsage);
+  if (at >= 0 && raw.indexOf('"usage"', at + nullUsage.length) < 0) {
+    return raw.slice(0, at) + raw.slice(at + nullUsage.length);
   }
-  return false;
+  const json = raw.indexOf("{");
+  const end = raw.lastIndexOf("}") + 1;
+  return raw.slice(0, json) + removeTopLevel(raw.slice(json, end), "usage") + raw.slice(end);
+}
+
+/** The same event with the rest of its text. */
+function withText(raw: ByteText, value: Fields, text: ByteText): ByteText {
+  const [choice] = Array.isArray(value.choices) ? value.choices : [];
+  if (!isRecord(choice)) return raw;
+  const { delta } = choice;
+  const part = isRecord(delta)
+    ? { ...choice, delta: { ...delta, content: text } }
+    : { ...choice, text };
+  const shown = JSON.parse(raw.slice(raw.indexOf("{")));
+  return frameOf({ ...shown, choices: [part] });
+}
+
+function isFinished(choice: unknown): boolean {
+  return isRecord(choice) && typeof choice.finish_reason === "string";
 }
 
 /** With the blank line that it lacked. */

@@ -1,7 +1,7 @@
 // What is judged of the comparison, from the rows of one run.
 
 import type { Figure } from "../report/figures.ts";
-import type { Row } from "./measure.ts";
+import { difference, type Row, ratio } from "./measure.ts";
 
 const processorRatioMax = 1.5;
 /** A run of a few seconds among other work tells what is absurd, and no more. */
@@ -32,7 +32,7 @@ function processorFigure(meridian: Row, bare: Row, isShort: boolean): Figure {
   const atMost = isShort ? processorRatioShortMax : processorRatioMax;
   return {
     name: `${meridian.workload}: processor time, ratio to the bare forwarder`,
-    value: meridian.processorUs / bare.processorUs,
+    value: ratio(meridian, bare, (each) => each.processorUs),
     unit: "",
     ...(isWhole(meridian) ? { atMost } : {}),
   };
@@ -44,12 +44,12 @@ function otherFigures(meridian: Row, other: Row): readonly Figure[] {
   return [
     {
       name: `${workload}: processor time, ratio to ${other.subject}`,
-      value: meridian.processorUs / other.processorUs,
+      value: ratio(meridian, other, (each) => each.processorUs),
       unit: "",
     },
     {
       name: `${workload}: requests per second, ratio to ${other.subject}`,
-      value: meridian.perSecond / other.perSecond,
+      value: ratio(meridian, other, (each) => each.perSecond),
       unit: "",
       ...(isJudged ? { atLeast: peerThroughputRatioMin } : {}),
     },
@@ -67,8 +67,8 @@ function firstTokenFigures(
     unit: "ms",
     ...(isShort || atMost === undefined ? {} : { atMost }),
   });
-  const p50 = (than: Row) => meridian.firstTokenP50Ms - than.firstTokenP50Ms;
-  const p99 = (than: Row) => meridian.firstTokenP99Ms - than.firstTokenP99Ms;
+  const p50 = (than: Row) => difference(meridian, than, (each) => each.firstTokenP50Ms);
+  const p99 = (than: Row) => difference(meridian, than, (each) => each.firstTokenP99Ms);
   return [
     figure("the bare forwarder, p50", p50(over.bare), firstTokenAddedP50MsMax),
     figure("the bare forwarder, p99", p99(over.bare), firstTokenAddedP99MsMax),

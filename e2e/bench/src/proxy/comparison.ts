@@ -44,8 +44,8 @@ export async function startAround(): Promise<Around> {
 export type ComparisonOptions = {
   readonly workloads: readonly Workload[];
   readonly plan: Plan;
-  /** Others than the yardstick may be installed, which takes the network. */
-  readonly mayInstall: boolean;
+  /** nginx and the peers, too, which are installed if need be. */
+  readonly withOthers: boolean;
   readonly onRows: (rows: readonly Row[]) => void;
 };
 
@@ -68,7 +68,7 @@ export async function compare(options: ComparisonOptions, around: Around): Promi
 
 async function startSubjects(
   subjects: Subject[],
-  { mayInstall }: ComparisonOptions,
+  { withOthers }: ComparisonOptions,
   { upstream, upstreamPorts }: Around,
 ): Promise<void> {
   subjects.push({
@@ -81,13 +81,15 @@ async function startSubjects(
     subjects.push(subject);
     pin(subject.pid, subjectProcessor);
   };
-  if (installNginx(mayInstall)) add(await startNginx(upstreamPorts));
-  else console.log("nginx: absent");
+  if (withOthers) {
+    if (installNginx()) add(await startNginx(upstreamPorts));
+    else console.log("nginx: absent");
+  }
   add(await startBareForwarder(upstreamPorts));
   const meridian = await startMeridian({ upstreamPorts });
   add(meridian);
   pin(meridian.controlPid, aroundProcessor);
-  if (!mayInstall) return;
+  if (!withOthers) return;
   const peers = readPeers();
   if (!installPeers()) console.log("peers: they can't be installed here");
   else for (const each of peers) add(await startPeer(each, upstreamPorts[0] ?? 0));

@@ -34,10 +34,8 @@ export type Plan = {
   readonly warmUpMs: number;
 };
 
-/** One subject under one workload: medians over the rounds. */
-export type Row = {
-  readonly workload: string;
-  readonly subject: string;
+/** What was read of one subject in one round. */
+export type Reading = {
   readonly perSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
@@ -55,7 +53,22 @@ export type Row = {
   readonly kept: number;
 };
 
-type Reading = Omit<Row, "workload" | "subject">;
+/** One subject under one workload: medians over the rounds, and the rounds. */
+export type Row = Reading & {
+  readonly workload: string;
+  readonly subject: string;
+  readonly rounds: readonly Reading[];
+};
+
+/** The median of a figure's ratio in each round, so that what disturbed a round disturbs both sides of it. */
+export function ratio(above: Row, below: Row, read: (reading: Reading) => number): number {
+  return pairwise(above, below, (one, other) => read(one) / read(other));
+}
+
+/** The median of a figure's difference in each round. */
+export function difference(than: Row, less: Row, read: (reading: Reading) => number): number {
+  return pairwise(than, less, (one, other) => read(one) - read(other));
+}
 
 /** Throws when any answer was wrong. */
 export async function measureWorkload(
@@ -74,11 +87,18 @@ export async function measureWorkload(
       readings.get(subject)?.push(await measure(workload, subject, programs, plan.roundMs));
     }
   }
-  return subjects.map((subject) => ({
-    workload: workload.name,
-    subject: subject.name,
-    ...medians(readings.get(subject) ?? []),
-  }));
+  return subjects.map((subject) => {
+    const rounds = readings.get(subject) ?? [];
+    return { workload: workload.name, subject: subject.name, ...medians(rounds), rounds };
+  });
+}
+
+function pairwise(a: Row, b: Row, compare: (a: Reading, b: Reading) => number): number {
+  const pairs = a.rounds.map((reading, round) => {
+    const other = b.rounds[round];
+    return other === undefined ? Number.NaN : compare(reading, other);
+  });
+  return quantile(pairs, 0.5);
 }
 
 async function measure(

@@ -11,9 +11,9 @@ import { requestPath, type Subject } from "./subject.ts";
 const program = "nginx";
 
 /** Installs Debian's package when it is missing and this process may; false: it is absent. */
-export function installNginx(mayInstall: boolean): boolean {
+export function installNginx(): boolean {
   if (isThere()) return true;
-  if (!mayInstall || process.getuid?.() !== 0) return false;
+  if (process.getuid?.() !== 0) return false;
   console.error("installing nginx");
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive", RUNLEVEL: "1" };
   const options = { env, stdio: "ignore" } as const;

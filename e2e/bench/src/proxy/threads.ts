@@ -4,7 +4,7 @@
 import { availableParallelism } from "node:os";
 import type { Figure } from "../report/figures.ts";
 import { type Around, aroundProcessor } from "./comparison.ts";
-import { measureWorkload, type Plan, type Row, type Workload } from "./measure.ts";
+import { measureWorkload, type Plan, type Row, ratio, type Workload } from "./measure.ts";
 import { type MeridianSubject, startMeridian } from "./meridian.ts";
 import { pin } from "./processor.ts";
 
@@ -45,8 +45,8 @@ export async function measureThreads(around: Around, plan: Plan): Promise<Thread
 function threadsFigures(rows: readonly Row[], hasRoom: boolean): readonly Figure[] {
   const [one, two] = rows;
   if (one === undefined || two === undefined) return [];
-  const byThroughput = two.perSecond / one.perSecond;
-  const byProcessor = (2 * one.processorUs) / two.processorUs;
+  const byThroughput = ratio(two, one, (each) => each.perSecond);
+  const byProcessor = 2 * ratio(one, two, (each) => each.processorUs);
   return [
     {
       name: `two threads to one, ${hasRoom ? "requests per second" : "by processor time"}`,

@@ -56,7 +56,8 @@ export const aimockCases: readonly AimockCase[] = [
     ),
     moment: "before-headers",
   },
-  { ...answering("empty", {}, { kind: "fails", failure: "empty" }), answer: { content: "" } },
+  // It says nothing, and that it took tokens for it: an answer.
+  { ...answering("empty", {}, legal), answer: { content: "" } },
   refusing(400, { kind: "request-fault", status: 400 }),
   refusing(401, { kind: "fails", failure: "status", status: 401 }),
   refusing(404, { kind: "fails", failure: "status", status: 404 }),

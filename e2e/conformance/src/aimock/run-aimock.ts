@@ -26,7 +26,8 @@ export class AimockBed {
   async start(): Promise<void> {
     for (const { name, answer, options } of aimockCases) {
       this.#failing.on({ userMessage: prompt(name) }, { ...answer }, options);
-      this.#well.on({ userMessage: prompt(name) }, { content }, { chunkSize });
+      const said = "content" in answer ? answer.content : content;
+      this.#well.on({ userMessage: prompt(name) }, { content: said }, { chunkSize });
     }
     this.#urls = await Promise.all([this.#failing.start(), this.#well.start()]);
   }
@@ -81,7 +82,7 @@ export async function runAimockCell(
       leftAtMs: undefined,
       calls: [],
       decision,
-      reference: { prompt: prompt(cell.fault), tokens: chunks() },
+      reference: { prompt: prompt(cell.fault), tokens: chunksOf(cell) },
       usageAsked: false,
       patience,
     };
@@ -133,6 +134,7 @@ function prompt(name: string): string {
   return `<${name}>`;
 }
 
-function chunks(): readonly string[] {
-  return content.match(new RegExp(`.{1,${chunkSize}}`, "g")) ?? [];
+function chunksOf({ fixture }: AimockCell): readonly string[] {
+  const said = "content" in fixture.answer ? fixture.answer.content : content;
+  return said.match(new RegExp(`.{1,${chunkSize}}`, "g")) ?? [];
 }

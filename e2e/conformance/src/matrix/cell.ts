@@ -18,6 +18,8 @@ export type FaultRule = { readonly kind: string; readonly [field: string]: unkno
 export type Nature =
   /** Nothing is wrong, however odd it looks: the client gets the answer. */
   | { readonly kind: "legal" }
+  /** A connection that had served before was gone: the same server is asked on a new one. */
+  | { readonly kind: "sent-again" }
   /** The request itself is at fault: nobody else is asked. */
   | { readonly kind: "request-fault"; readonly status: number }
   /** The model server fails, and is seen to at once. */

@@ -16,7 +16,10 @@ export async function decisionOf(ops: string, asked: Asked): Promise<Decision | 
   if (id === null) return undefined;
   const response = await fetch(`${ops}/decisions/${id}`);
   const text = await response.text();
-  return response.status === 200 ? parse(JSON.parse(text)) : undefined;
+  if (response.status !== 200) return undefined;
+  // An ExplainResponse: with the proxy's own id there is one record.
+  const { records } = JSON.parse(text) as { readonly records: readonly unknown[] };
+  return parse(records[0]);
 }
 
 type Json = {

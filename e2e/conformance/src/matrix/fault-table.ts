@@ -98,7 +98,7 @@ function connections(): readonly Row[] {
     row("refuse", { kind: "fails", failure: "connect" }, true),
     row("close-at-connect", { kind: "fails", failure: "no-answer" }, true),
     row("black-hole", { kind: "stalls", pings: false }, true),
-    row("close-when-reused", { kind: "fails", failure: "no-answer" }, false),
+    row("close-when-reused", { kind: "sent-again" }, false),
   ];
 }
 

@@ -63,6 +63,8 @@ export function expectationOf(cell: Cell): Expectation {
         ...answered(["complete"], 0),
         usage: { exact: cell.fault !== "no-usage", tokens: "all" },
       };
+    case "sent-again":
+      return { ...answered(["complete"], 0), calls: 2 };
     case "request-fault":
       return {
         ...answered(["rejected"], 0),
@@ -98,7 +100,8 @@ function failing(cell: Cell, failure: string, noticedMs: number): Expectation {
       client: { kind: "broken", tokens },
       isLeft,
       ending: "broken",
-      usage: { exact: false, tokens },
+      // After its finish reason a stream has told its usage, too.
+      usage: { exact: cell.moment === "whole", tokens },
     };
   }
   if (isHelped) {
@@ -125,9 +128,10 @@ function stalling(cell: Cell, nature: Extract<Nature, { readonly kind: "stalls" 
   // Whoever is the last to be asked is waited for until the request's whole time is over.
   if (cell.alternatives < cell.victims) return outOfTime(cell, { kind: "refused", status: 504 });
   if (cell.family === "hedge") return hedged();
-  const isHead = cell.moment === "before-headers" && cell.family === "quick";
-  if (isHead && cell.mode === "stream") return failing(cell, "headers-timeout", quickHeadersMs);
   const outputMs = cell.mode === "whole" ? wholeTokensMax * msPerOutputToken : 0;
+  if (cell.moment === "before-headers" && cell.family === "quick") {
+    return failing(cell, "headers-timeout", quickHeadersMs + outputMs);
+  }
   return failing(cell, "first-token-timeout", limits.firstTokenMs + outputMs);
 }
 
@@ -149,18 +153,16 @@ function hedged(): Expectation {
 }
 
 /** The model server must see within 100 ms that nobody reads any more; compare.ts holds that. */
-function gone({ leaving, moment, mode, nature, victims }: Cell): Expectation {
+function gone({ leaving, moment, mode, victims }: Cell): Expectation {
   const calls = new Array<string>(victims - 1).fill("first-token-timeout");
-  const isCommittedThen = mode === "stream" && !isBeforeToken(moment);
+  const isSilentThen = mode === "stream" && (moment === "token-1" || moment === "token-20");
   return {
     ...answered([...calls, "cancelled"], leaving?.afterMs ?? 0),
     client: { kind: "gone" },
     isLeft: true,
     ending: "client-gone",
-    usage:
-      isCommittedThen && nature.kind === "stalls"
-        ? { exact: false, tokens: moment === "token-1" ? 1 : 20 }
-        : undefined,
+    // Where the model server goes on to speak, nobody knows how much of it was under way.
+    usage: isSilentThen ? { exact: false, tokens: moment === "token-1" ? 1 : 20 } : undefined,
   };
 }
 

@@ -3,7 +3,7 @@
 import { ask } from "../ask.ts";
 import type { Asked, Question, Reading } from "../question.ts";
 import { type Bed, type Lane, modelOf, poolOf } from "./bed.ts";
-import type { Cell } from "./cell.ts";
+import type { Cell, Family } from "./cell.ts";
 import { differences, type Evidence } from "./compare.ts";
 import { decisionOf } from "./decision.ts";
 import { expectationOf, wholeTokensMax } from "./oracle.ts";
@@ -22,6 +22,9 @@ export type CellResult = {
 /** A port's fault meets a request once in two or three. */
 const triesMax = 40;
 const healMs = 45_000;
+
+/** A server is hedged once so many of its first tokens are known. */
+const warmCalls = 24;
 const settleMs = 1_500;
 const pollMs = 15;
 
@@ -31,6 +34,8 @@ export class LaneRunner {
   readonly #lane: Lane;
   readonly #patience: number;
   readonly #references = new Map<string, Reference>();
+  /** Models whose servers are known well enough to be hedged. */
+  readonly #warm = new Set<string>();
 
   constructor(bed: Bed, lane: Lane, patience: number) {
     this.#bed = bed;
@@ -125,25 +130,32 @@ export class LaneRunner {
     // Of another region's server nothing is asked while the own one answers.
     const pool = poolOf(this.#lane, cell.family, cell.alternatives);
     const wanted = cell.family === "abroad" || cell.family === "onward" ? pool.slice(0, 1) : pool;
+    const isCold = cell.family === "hedge" && !this.#warm.has(model);
+    const least = isCold ? warmCalls : 1;
     const after = await callsSoFar(control);
     const deadline = performance.now() + healMs;
     for (;;) {
-      await Promise.all(wanted.map(() => this.#probe(model)));
+      await Promise.all(wanted.map(() => this.#probe(cell.family, model)));
       const calls = await callsSeen(control, wanted, after);
-      const well = new Set(
-        calls.filter((each) => each.outcome === "completed").map((each) => each.port),
+      const answered = wanted.map(
+        (port) => calls.filter((each) => each.outcome === "completed" && each.port === port).length,
       );
-      if (well.size === wanted.length) return;
+      if (answered.every((count) => count >= least)) break;
       if (performance.now() > deadline) {
-        throw new Error(`${model}: only ${well.size} of ${wanted.length} servers came back`);
+        throw new Error(
+          `${model}: its servers did not come back; they answered ${answered.join(", ")}`,
+        );
       }
-      await new Promise((resolve) => setTimeout(resolve, pollMs));
+      if (!isCold) await new Promise((resolve) => setTimeout(resolve, pollMs));
     }
+    this.#warm.add(model);
   }
 
-  async #probe(model: string): Promise<void> {
+  async #probe(family: Family, model: string): Promise<void> {
     const { endpoint } = this.#bed;
-    await ask({ endpoint, model, prompt: "Well?", reading: "whole", more: { max_tokens: 1 } });
+    // What is hedged are streams, and it is their first tokens that are learnt.
+    const reading = family === "hedge" ? "iterator" : "whole";
+    await ask({ endpoint, model, prompt: "Well?", reading, more: { max_tokens: 1 } });
   }
 
   async #settledCalls(after: number): Promise<readonly SeenCall[]> {

@@ -8,6 +8,7 @@ import { cellsOf, plainCells, type Row, tableRows } from "./fault-table.ts";
 export function allCells(): readonly Cell[] {
   return [
     ...plainCells(),
+    ...allFailCells(),
     ...abroadCells(),
     ...resumeCells(),
     ...hedgeCells(),
@@ -18,6 +19,17 @@ export function allCells(): readonly Cell[] {
 }
 
 const late: readonly Moment[] = ["token-1", "token-20", "last"];
+
+/** Everybody fails in the same way: each is asked once, and the client is told of the last. */
+function allFailCells(): readonly Cell[] {
+  const rows = rowsOf((row) => row.moments.includes("before-headers") && row.onPort !== true);
+  const cells = rows.flatMap((row) =>
+    cellsOf({ ...row, moments: ["before-headers"] }, "plain", [1, 2]),
+  );
+  return cells
+    .filter((cell) => cell.nature.kind === "fails")
+    .map((cell) => ({ ...cell, name: `${cell.name} all fail`, victims: cell.alternatives + 1 }));
+}
 
 /** The only healthy server is in another region. */
 function abroadCells(): readonly Cell[] {
@@ -61,7 +73,7 @@ function hedgeCells(): readonly Cell[] {
   ];
 }
 
-/** A limit for the head of a stream's answer. A whole answer's head comes with its body, and is not late by it. */
+/** A limit for the head of an answer. That of a whole one comes with its body, so its tokens count there, too. */
 function quickCells(): readonly Cell[] {
   const stalls = rowsOf((row) => row.fault === "stall");
   const slow = rowsOf((row) => row.fault === "slow").map((row) => ({

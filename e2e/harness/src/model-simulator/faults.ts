@@ -98,8 +98,8 @@ export type FaultRule = {
 /** More rules than this are refused. */
 export const rulesMax = 256;
 
-/** A frame of this size is more than any reader takes. */
-export const oversizeBytes = 1_100_000;
+/** A frame of this size is more than any reader takes: it comes in pieces, of which the last one may be let through. */
+export const oversizeBytes = 1_500_000;
 
 /** It concerns a port as such, and can be taken back only over another one. */
 export function isPortFault(fault: Fault): boolean {

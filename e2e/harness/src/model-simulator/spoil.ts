@@ -35,6 +35,9 @@ export function meetWhole(
       refuse(to, { ...simulated(fault.status), ...codeOf(fault.code) }, fault.retryAfterSeconds);
       return true;
     case "close-when-reused":
+      seen.ending = "cut";
+      response.socket?.destroy();
+      break;
     case "reset-before-headers":
       cut(response, seen);
       break;

@@ -233,7 +233,7 @@ export type DecisionAttempt = Message<"meridian.v1.DecisionAttempt"> & {
   reason: string;
 
   /**
-   * All who could have been taken; the least score wins.
+   * Who could have been taken, 16 at most; less is better.
    *
    * @generated from field: repeated meridian.v1.ConsideredCandidate considered = 6;
    */

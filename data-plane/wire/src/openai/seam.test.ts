@@ -1,0 +1,213 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { encodeUtf8 } from "../byte-text.ts";
+import type { StreamOptions, StreamTap } from "../protocol.ts";
+import { readAnswer } from "./response.ts";
+import { openStream } from "./stream.ts";
+import { renderSeam, streamOf } from "./stream-frames.ts";
+
+const options: StreamOptions = {
+  kind: "chat",
+  clientModel: "m",
+  choices: 1,
+  includeUsage: true,
+  keepsText: true,
+  after: undefined,
+};
+
+function chunk(
+  server: string,
+  delta: object,
+  finish: string | null = null,
+  more: object = {},
+): string {
+  const choices = [{ index: 0, delta, finish_reason: finish }];
+  const event = { id: server, created: server.length, model: "up", choices, ...more };
+  return encodeUtf8(`data: ${JSON.stringify(event)}\n\n`);
+}
+
+const role = (server: string) => chunk(server, { role: "assistant", content: "" });
+const say = (server: string, words: readonly string[]) =>
+  words.map((content) => chunk(server, { content })).join("");
+const end = (server: string, prompt: number, completion: number) =>
+  chunk(server, {}, "stop") +
+  `data: ${JSON.stringify({
+    id: server,
+    choices: [],
+    usage: {
+      prompt_tokens: prompt,
+      completion_tokens: completion,
+      total_tokens: prompt + completion,
+    },
+  })}\n\ndata: [DONE]\n\n`;
+
+type Event = {
+  readonly id: string;
+  readonly created: number;
+  readonly choices: readonly {
+    readonly delta: { readonly content?: string; readonly role?: string };
+  }[];
+  readonly usage?: object;
+};
+
+function eventsOf(out: string): readonly Event[] {
+  return Buffer.from(out, "latin1")
+    .toString("utf8")
+    .split("\n\n")
+    .filter((each) => each.startsWith("data: {"))
+    .map((each) => JSON.parse(each.slice(6)) as Event);
+}
+
+function textOf(out: string): string {
+  return eventsOf(out)
+    .map((each) => each.choices[0]?.delta.content ?? "")
+    .join("");
+}
+
+/** The stream that broke after these words, and what the client got of it. */
+function broken(words: readonly string[]): { readonly tap: StreamTap; readonly out: string } {
+  const tap = openStream(options);
+  const out = tap.push(role("first") + say("first", words));
+  return { tap, out };
+}
+
+const words = ["Über ", "den ", "Wolken ", "muss ", "die ", "Freiheit ", "wohl ", "😀 ", "sein"];
+
+test("two servers' parts are one answer: text, id, role, usage", () => {
+  for (let cut = 1; cut < words.length; cut++) {
+    const { tap, out } = broken(words.slice(0, cut));
+    expect(tap.partial()).toEqual({ text: words.slice(0, cut).join(""), tokens: cut });
+    const next = openStream({ ...options, after: tap });
+    const rest = next.push(
+      role("second") + say("second", words.slice(cut)) + end("second", 10 + cut, 9 - cut),
+    );
+    expect(next).toMatchObject({ complete: true, fault: undefined, contentEvents: words.length });
+    const events = eventsOf(out + rest);
+    expect(textOf(out + rest)).toBe(words.join(""));
+    expect(new Set(events.map((each) => each.id))).toEqual(new Set(["first"]));
+    expect(events.filter((each) => each.choices[0]?.delta.role !== undefined)).toHaveLength(1);
+    expect(events.at(-1)?.usage).toEqual({
+      prompt_tokens: 10,
+      completion_tokens: 9,
+      total_tokens: 19,
+    });
+    expect(next.usage).toEqual({ inputTokens: 10, outputTokens: 9 });
+  }
+});
+
+test("words that a server says again are not said twice, however they are cut", () => {
+  const piece = fc.integer({ min: 1, max: 9 });
+  const whole = words.join("");
+  fc.assert(
+    fc.property(
+      fc.array(piece, { minLength: 40, maxLength: 60 }),
+      fc.integer({ min: 5, max: 8 }),
+      (sizes, cut) => {
+        const { tap, out } = broken(words.slice(0, cut));
+        const next = openStream({ ...options, after: tap });
+        let rest = next.push(role("second"));
+        let at = 0;
+        for (const size of sizes) {
+          const content = [...whole].slice(at, at + size).join("");
+          at += size;
+          if (content !== "") rest += next.push(chunk("second", { content }));
+        }
+        rest += next.push(end("second", 1, 1));
+        expect(textOf(out + rest)).toBe(whole);
+        expect(next.complete).toBe(true);
+      },
+    ),
+  );
+});
+
+test("what only begins like an echo is all passed on", () => {
+  const { tap, out } = broken(words.slice(0, 6));
+  const next = openStream({ ...options, after: tap });
+  const again = ["Über ", "den ", "Bergen"];
+  const rest = next.push(say("second", again) + end("second", 1, 1));
+  expect(textOf(out + rest)).toBe([...words.slice(0, 6), ...again].join(""));
+});
+
+test("an answer that ends while it still looks like an echo is passed on", () => {
+  const { tap, out } = broken(words.slice(0, 6));
+  const next = openStream({ ...options, after: tap });
+  const rest = next.push(say("second", ["Über ", "den "]) + end("second", 1, 2));
+  expect(textOf(out + rest)).toBe([...words.slice(0, 6), "Über ", "den "].join(""));
+  expect(next.complete).toBe(true);
+});
+
+test("a third server goes on from both", () => {
+  const first = broken(words.slice(0, 2));
+  const second = openStream({ ...options, after: first.tap });
+  const middle = second.push(role("second") + say("second", words.slice(2, 5)));
+  expect(second.partial()?.text).toBe(words.slice(0, 5).join(""));
+  const third = openStream({ ...options, after: second });
+  const rest = third.push(say("third", words.slice(5)) + end("third", 3, 4));
+  expect(textOf(first.out + middle + rest)).toBe(words.join(""));
+});
+
+test.each<[string, string]>([
+  ["a tool's call", chunk("s", { tool_calls: [{ index: 0 }] })],
+  ["thinking", chunk("s", { reasoning_content: "hm" })],
+  ["a refusal", chunk("s", { refusal: "no" })],
+  ["its end", chunk("s", {}, "stop")],
+])("after %s nothing is gone on from", (_, event) => {
+  const tap = openStream(options);
+  tap.push(say("s", ["a"]));
+  expect(tap.continuable).toBe(true);
+  tap.push(event);
+  expect(tap.continuable).toBe(false);
+  expect(tap.partial()).toBeUndefined();
+});
+
+test("a long text is not kept, nor one that nobody will go on from", () => {
+  const tap = openStream(options);
+  tap.push(say("s", ["x".repeat(262_145)]));
+  expect(tap.partial()).toBeUndefined();
+  const without = openStream({ ...options, keepsText: false });
+  without.push(say("s", ["x"]));
+  expect(without.partial()).toBeUndefined();
+});
+
+test("a client that did not ask sees no usage, whatever the server's way to tell it", () => {
+  const given = { ...options, includeUsage: false, keepsText: false };
+  const usage = { prompt_tokens: 1, completion_tokens: 2 };
+  for (const more of [{ usage: null }, { usage }, { x: { usage: 1 }, usage }]) {
+    const tap = openStream(given);
+    const out = tap.push(chunk("s", { content: "a" }, null, more) + end("s", 1, 2));
+    expect(eventsOf(out).every((each) => !("usage" in each))).toBe(true);
+    expect(textOf(out)).toBe("a");
+    expect(tap.usage).toEqual({ inputTokens: 1, outputTokens: 2 });
+  }
+});
+
+test("a whole answer becomes the stream that says the same", () => {
+  const body = encodeUtf8(
+    JSON.stringify({
+      id: "1",
+      created: 7,
+      model: "up",
+      choices: [
+        { index: 0, message: { role: "assistant", content: "Grüße" }, finish_reason: "stop" },
+        {
+          index: 1,
+          message: { role: "assistant", content: null, tool_calls: [{ id: "c", function: {} }] },
+          finish_reason: "tool_calls",
+        },
+      ],
+      usage: { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 },
+    }),
+  );
+  const two = { ...options, choices: 2 };
+  expect(readAnswer(body, two).kind).toBe("answer");
+  const tap = openStream(two);
+  const out = tap.push(streamOf(body, two));
+  expect(tap).toMatchObject({ complete: true, usage: { inputTokens: 1, outputTokens: 2 } });
+  expect(textOf(out)).toBe("Grüße");
+  expect(out).toContain('"tool_calls":[{"index":0,"id":"c"');
+  expect(out.endsWith("data: [DONE]\n\n")).toBe(true);
+});
+
+test("the mark of a seam is one comment, whatever it says", () => {
+  expect(renderSeam("went on\n\ndata: x ü")).toBe(": went on??data: x ?\n\n");
+});
