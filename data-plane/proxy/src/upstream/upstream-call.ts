@@ -57,6 +57,8 @@ export type CallContext = {
   readonly keepsText: boolean;
   /** The stream that broke, which this call goes on from. */
   readonly after: StreamTap | undefined;
+  /** The request itself ends with a part of the answer. */
+  readonly isRest: boolean;
 };
 
 type Headers = { readonly [name: string]: string | string[] | undefined };
@@ -220,9 +222,9 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
   }
 
   #streamOptions(): StreamOptions {
-    const { request, keepsText, after } = this.#context;
+    const { request, keepsText, after, isRest } = this.#context;
     const { kind, model: clientModel, choices, includeUsage } = request;
-    return { kind, clientModel, choices, includeUsage, keepsText, after };
+    return { kind, clientModel, choices, includeUsage, keepsText, after, isRest };
   }
 
   #stream(chunk: Buffer): void {
@@ -242,7 +244,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
   #endStream(text: ByteText): void {
     this.#mode = "discard";
     this.#bytes = 0;
-    this.usage = this.tap?.usage;
+    this.usage = this.tap?.usage ?? this.usage;
     this.#silent = true;
     this.#context.listener.onStreamEnd(this, text);
   }
@@ -309,11 +311,12 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
       this.#fail(faultFailure(reading.fault));
       return;
     }
+    // Of a rest it is the rest's alone, and says nothing about the whole.
+    if (this.#context.after === undefined) this.usage = reading.usage;
     if (request.stream) {
       this.#streamWhole(reading.body);
       return;
     }
-    this.usage = reading.usage;
     this.#silent = true;
     listener.onAnswer(this, reading.body);
   }
