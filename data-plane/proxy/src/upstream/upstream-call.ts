@@ -18,7 +18,7 @@ import type {
 } from "@meridian/wire";
 import type { Dispatcher } from "undici";
 import { readRetryAfterMs } from "./retry-after.ts";
-import { type CallProgress, transportFailure } from "./transport-failure.ts";
+import { type CallProgress, isStale, transportFailure } from "./transport-failure.ts";
 
 /** A whole answer up to this is held until it is complete, so that a cut one can still be tried elsewhere. */
 export const heldAnswerBytesMax = 1_048_576;
@@ -372,14 +372,6 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     this.#released = true;
     this.#context.listener.onReleased(this);
   }
-}
-
-/** undici tells what a connection carried before it closed: one that was read from has served a request already. */
-function isStale(error: Error): boolean {
-  if (!("code" in error) || error.code !== "UND_ERR_SOCKET" || !("socket" in error)) return false;
-  const { socket } = error;
-  if (typeof socket !== "object" || socket === null || !("bytesRead" in socket)) return false;
-  return typeof socket.bytesRead === "number" && socket.bytesRead > 0;
 }
 
 function statusFailure(
