@@ -34,7 +34,8 @@ export function asciiJson(value: unknown): ByteText {
   return JSON.stringify(value).replace(/[\u0080-\uffff]/g, escapeUnit);
 }
 
-function isAscii(text: ByteText): boolean {
+/** Then characters and bytes are the same. */
+export function isAscii(text: string): boolean {
   for (let index = 0; index < text.length; index++) {
     if (text.charCodeAt(index) > 0x7f) return false;
   }

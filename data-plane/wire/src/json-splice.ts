@@ -57,18 +57,23 @@ export function addTopLevel(text: ByteText, key: string, literal: ByteText): Byt
   return `${text.slice(0, end)}${isBare ? "" : ","}"${key}":${literal}${text.slice(end)}`;
 }
 
-/** The same object without the key. */
+/** The same object without the key, which stands in it. White space beside a comma that goes is not kept. */
 export function removeTopLevel(text: ByteText, key: string): ByteText {
   let out = text;
   for (const span of walkTopLevel(text, key).toReversed()) {
-    const keyAt = out.lastIndexOf('"', out.lastIndexOf(":", span.start - 1) - 1);
-    const from = out.lastIndexOf('"', keyAt - 1);
-    const before = out.slice(0, from).trimEnd();
+    const keyEnd = out.lastIndexOf('"', out.lastIndexOf(":", span.start - 1) - 1);
+    // A key of letters has no quote within, however it is escaped.
+    const before = out.slice(0, out.lastIndexOf('"', keyEnd - 1)).trimEnd();
     const after = out.slice(span.end).trimStart();
     if (before.endsWith(",")) out = before.slice(0, -1) + after;
     else out = before + (after.startsWith(",") ? after.slice(1) : after);
   }
   return out;
+}
+
+/** Two JSON texts as one: `"a"` and `"b"` give `"ab"`, each written as it was. */
+export function joinTexts(first: ByteText, second: ByteText): ByteText {
+  return first.slice(0, -1) + second.slice(1);
 }
 
 /** Where the elements of a list stand. The text must be a JSON array that JSON.parse took. */

@@ -22,7 +22,7 @@ export type DecodedRequest = {
   readonly inputTokens: number;
   /** Where the model's name stands in the body. */
   readonly modelSpans: readonly Span[];
-  /** The client says something of its stream's usage, be it that it wants none. */
+  /** The field stands in the body that asks for a stream's usage, whatever it says. */
   readonly namesUsage: boolean;
   /** A stream of plain text, one choice, no structure to keep: a part of its answer can be gone on from. */
   readonly continuable: boolean;
@@ -74,6 +74,8 @@ export type StreamOptions = AnswerOptions & {
   readonly keepsText: boolean;
   /** The stream that broke, which this one goes on from: its id and time are kept, its role and text not said again. */
   readonly after: StreamTap | undefined;
+  /** The request ends with the assistant's words, as another region wrote them: nothing more may be left to say. Default false. */
+  readonly isRest?: boolean;
 };
 
 /** Follows one stream from an upstream. It passes on whole events alone: a cut inside one never reaches the client. */
@@ -162,7 +164,10 @@ export type ClientProtocol = {
     request: DecodedRequest,
     options: UpstreamBodyOptions,
   ) => ByteText;
-  /** A whole answer as the stream that the client asked for: some servers answer so at once. */
+  /**
+   * A whole answer as the stream that the client asked for: some servers answer so at once. The body has passed
+   * `readAnswer`. Read it by a tap with the same options, as any other stream: it also knows what the client has already.
+   */
   readonly streamOf: (body: ByteText, options: StreamOptions) => ByteText;
   /** Marks, for people and tools, where a stream went on from another backend. No client may stumble over it. */
   readonly renderSeam: (note: string) => ByteText;

@@ -31,10 +31,14 @@ export type Candidate = {
 export type Choice = {
   readonly candidate: Candidate;
   readonly reason: string;
-  /** Everyone who could have been taken, with the score that decided: least wins. Names and scores in one order. */
   readonly considered: Considered;
 };
 
+/**
+ * Who could have been taken, 16 at most, the chosen one always among them; names and scores in one order, less is better.
+ * Of backends the picker's score; of regions the distance in km, and 100,000 more for each step down in standing; of a
+ * last resort 0.
+ */
 export type Considered = { readonly names: readonly string[]; readonly scores: readonly number[] };
 
 /** Why a call is made. */

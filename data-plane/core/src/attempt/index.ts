@@ -19,8 +19,11 @@ export type {
   RefusalCause,
   TargetProtocol,
 } from "./attempt.ts";
-export { AttemptMachine } from "./attempt-machine.ts";
+export { AttemptMachine, backOff } from "./attempt-machine.ts";
+export { CallBudgets, callBudgetBytes, callBudgetLimits } from "./call-budgets.ts";
 export {
+  classOf,
+  type FailureClass,
   type FailureKind,
   type FailureRule,
   type HealthClass,
@@ -32,3 +35,9 @@ export {
   type UpstreamFailure,
   upstreamFailure,
 } from "./failure.ts";
+export {
+  FirstTokenTimes,
+  firstTokenBytes,
+  hedgeSamplesMin,
+  type TimesKind,
+} from "./first-token-times.ts";

@@ -5,7 +5,7 @@ import type { Random } from "@meridian/proto/base";
 import type { PickablePool, Picker } from "./picker.ts";
 
 /** Reads two targets' load per pick whatever the size of the pool, and does not herd onto the idlest one. */
-export const leastOutstanding: Picker = { name: "least-outstanding", pick };
+export const leastOutstanding: Picker = { name: "least-outstanding", pick, score: cost };
 
 function pick(pool: PickablePool, random: Random): number {
   const total = sumWeights(pool.weights);

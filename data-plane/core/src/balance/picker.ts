@@ -14,6 +14,8 @@ import type { Random } from "@meridian/proto/base";
 export type Picker = {
   readonly name: string;
   readonly pick: (pool: PickablePool, random: Random) => number;
+  /** What it compares of a place with weight, for the decision record: less is better. Chance has its part, too. */
+  readonly score: (pool: PickablePool, place: number) => number;
 };
 
 export type PickablePool = {

@@ -17,31 +17,36 @@ import {
   type RegionView,
   readSnapshot,
 } from "@meridian/proto/snapshot";
-import { AttemptMachine, type Attempts, type Budgets, type Candidate } from "../attempt/index.ts";
+import { AttemptMachine, type Attempts, type Candidate } from "../attempt/index.ts";
 import { type HealthChange, type HealthPool, PassiveHealth } from "../health/index.ts";
-import { LoadTable } from "../load/index.ts";
+import { type LoadShare, ownLoad } from "../load/index.ts";
 import { allowsRegion, goesAbroad, orderTargets, type ResolvedRoute } from "../route/index.ts";
+import { type CallKnowledge, ownCallKnowledge } from "./call-knowledge.ts";
 import type {
   Admission,
   Change,
   Engine,
   EngineReport,
   Outcome,
+  PreparedSnapshot,
   RefusalReason,
   RequestFacts,
   Serving,
   TargetReport,
 } from "./engine.ts";
 import { HeldState } from "./region-state.ts";
+import { budgetsFor } from "./request-budgets.ts";
 import { RequestPlan } from "./request-plan.ts";
 import { compileTable, type Table, type TenantPlan } from "./table.ts";
 
 export type EngineOptions = {
   readonly region: string;
   readonly random: Random;
-  /** Backing store of the load table; a SharedArrayBuffer when threads share it. Default: one of its own. */
-  readonly loadBuffer?: ArrayBufferLike;
-  /** Told of ejections and returns as they happen, for the log. */
+  /** What the engines of one proxy's threads count in together. Default: a load of its own. */
+  readonly load?: LoadShare;
+  /** What they learn together: budgets, who is full, who is late. Their instants need one origin. Default: its own. */
+  readonly calls?: CallKnowledge;
+  /** Told of ejections and returns as they happen, for the log and for sibling threads; the target by its load-table id. */
   readonly onHealthChange?: (target: string, change: HealthChange) => void;
 };
 
@@ -50,27 +55,28 @@ export function createEngine(options: EngineOptions): Engine {
   return new RegionEngine(options);
 }
 
-/** Output tokens per second below which a model server counts as stuck: 10. */
-const msPerOutputToken = 100;
-
 class RegionEngine implements Engine {
   readonly #options: EngineOptions;
   readonly #random: Random;
-  readonly #load: LoadTable;
+  readonly #load: LoadShare;
   readonly #health: PassiveHealth;
+  readonly #calls: CallKnowledge;
   readonly #state = new HeldState();
   #table: Table | undefined;
-  readonly #totals = { live: 0, requests: 0, inputTokens: 0, outputTokens: 0 };
 
   constructor(options: EngineOptions) {
     this.#options = options;
     this.#random = options.random.fork("choices");
-    this.#load = new LoadTable(options.loadBuffer);
+    this.#load = options.load ?? ownLoad();
+    this.#calls = options.calls ?? ownCallKnowledge(this.#load.table.slots);
     this.#health = new PassiveHealth(options.random.fork("health"));
   }
 
   apply(change: Change, now: Instant): Result<Version | undefined, readonly Problem[]> {
-    if (change.kind === "snapshot") return this.#applySnapshot(change.snapshot);
+    if (change.kind === "snapshot") {
+      const prepared = this.prepare(change.snapshot);
+      return prepared.kind === "err" ? prepared : ok(prepared.value.commit());
+    }
     this.#state.take(change.frame, now);
     this.#judgeBackends();
     return ok(this.#table?.serving.version);
@@ -96,41 +102,46 @@ class RegionEngine implements Engine {
       table !== undefined && tenant !== undefined && resolved !== undefined,
       "only an admitted request begins",
     );
-    this.#totals.live += 1;
-    this.#totals.requests += 1;
+    this.#load.totals.begun();
     const targets = orderTargets(resolved.targets, this.#random);
     const context = {
       // Once there is a table there always is one.
       table: () => this.#table ?? table,
       state: this.#state,
-      load: this.#load,
+      load: this.#load.table,
       health: this.#health,
+      calls: this.#calls,
       random: this.#random,
       changed: this.#changed,
     };
     const plan = new RequestPlan(context, { facts, resolved, targets });
-    return new AttemptMachine(plan, budgetsFor(facts, resolved), this.#random);
+    const budgets = budgetsFor(facts, resolved, table.continuing);
+    const { retryBudgetPercent, hedge } = resolved.route;
+    this.#calls.budgets.deposit("retry", retryBudgetPercent);
+    if (hedge !== undefined && budgets.hedges) {
+      this.#calls.budgets.deposit("hedge", hedge.budgetPercent);
+    }
+    return new AttemptMachine(plan, budgets, this.#random);
   }
 
   observe(outcome: Outcome, _now: Instant): void {
-    this.#totals.live -= 1;
-    this.#totals.inputTokens += outcome.usage.inputTokens;
-    this.#totals.outputTokens += outcome.usage.outputTokens;
+    this.#load.totals.settled(outcome.usage);
   }
 
   report(now: Instant): EngineReport {
     const targets = [...(this.#table?.targets.values() ?? [])];
     const reports = targets.map((each) => ({ kind: each.kind, report: this.#reportOn(each, now) }));
     const sorted = reports.sort((a, b) => (a.report.name < b.report.name ? -1 : 1));
+    const totals = this.#load.totals.read();
     return {
       version: this.#table?.serving.version,
       region: this.#options.region,
       draining: this.#state.isDraining(this.#options.region, now),
       stateAgeMs: this.#state.ageMs(now),
-      liveRequests: this.#totals.live,
-      requests: this.#totals.requests,
-      inputTokens: this.#totals.inputTokens,
-      outputTokens: this.#totals.outputTokens,
+      liveRequests: totals.live,
+      requests: totals.requests,
+      inputTokens: totals.inputTokens,
+      outputTokens: totals.outputTokens,
       backends: sorted.filter((each) => each.kind === "backend").map((each) => each.report),
       peers: sorted.filter((each) => each.kind === "peer").map((each) => each.report),
     };
@@ -143,28 +154,42 @@ class RegionEngine implements Engine {
   readonly #changed = (change: HealthChange): void => {
     const listener = this.#options.onHealthChange;
     if (listener === undefined) return;
-    const targets = [...(this.#table?.targets.values() ?? [])];
-    const found = targets.find((each) => each.slot === change.slot);
-    listener(found?.name ?? `slot ${change.slot}`, change);
+    const targets = [...(this.#table?.targets ?? [])];
+    const found = targets.find(([, each]) => each.slot === change.slot);
+    // A target that the policy dropped meanwhile is nobody's business any more.
+    if (found !== undefined) listener(found[0], change);
   };
 
-  #applySnapshot(snapshot: Snapshot): Result<Version, readonly Problem[]> {
+  hear(target: string, change: HealthChange, now: Instant): void {
+    const slot = this.#table?.targets.get(target)?.slot;
+    if (slot !== undefined) this.#health.hear({ ...change, slot }, now);
+  }
+
+  prepare(snapshot: Snapshot): Result<PreparedSnapshot, readonly Problem[]> {
     const view = readSnapshot(snapshot);
     if (view.kind === "err") return view;
     const refusal = this.#refuseSnapshot(view.value);
     if (refusal !== undefined) return err([refusal]);
-    const { table, problems } = compileTable(view.value, this.#load);
-    // A slot may have been another target's: calls that ended late may have left something behind.
-    for (const slot of this.#load.takeFresh()) this.#health.forget(slot);
+    const { slots } = this.#load;
+    const { table, problems } = compileTable(view.value, slots);
     if (problems.length > 0) {
-      this.#retireAllBut(this.#table);
+      slots.abort();
       return err(problems);
     }
+    return ok({ commit: () => this.#switchTo(table), abort: () => slots.abort() });
+  }
+
+  #switchTo(table: Table): Version {
+    // A slot may have been another target's: calls that ended late may have left something behind.
+    for (const slot of this.#load.slots.commit()) {
+      this.#health.forget(slot);
+      this.#calls.times.forget(slot);
+      this.#calls.saturation.forget(slot);
+    }
     this.#table = table;
-    this.#retireAllBut(table);
     this.#health.arrange(healthPools(table));
     this.#judgeBackends();
-    return ok(table.serving.version);
+    return table.serving.version;
   }
 
   #refuseSnapshot(view: RegionView): Problem | undefined {
@@ -180,14 +205,6 @@ class RegionEngine implements Engine {
     return undefined;
   }
 
-  /** Slots of targets that the policy no longer has become free when nothing is in flight on them. */
-  #retireAllBut(table: Table | undefined): void {
-    for (const id of this.#load.ids()) {
-      if (table?.targets.has(id) === true) continue;
-      this.#load.retire(id);
-    }
-  }
-
   #judgeBackends(): void {
     for (const target of this.#table?.targets.values() ?? []) {
       if (target.kind === "backend") {
@@ -197,6 +214,7 @@ class RegionEngine implements Engine {
   }
 
   #reportOn(target: Candidate, now: Instant): TargetReport {
+    const load = this.#load.table;
     const standing = this.#health.standing(target.slot, now);
     const draining =
       target.kind === "backend"
@@ -205,11 +223,12 @@ class RegionEngine implements Engine {
     return {
       name: target.name,
       region: target.region,
-      started: this.#load.counted(target.slot, "started"),
-      succeeded: this.#load.counted(target.slot, "succeeded"),
-      failed: this.#load.counted(target.slot, "failed"),
-      inFlight: this.#load.inFlight(target.slot),
-      pendingTokens: this.#load.pendingTokens(target.slot),
+      started: load.counted(target.slot, "started"),
+      succeeded: load.counted(target.slot, "succeeded"),
+      failed: load.counted(target.slot, "failed"),
+      slow: load.counted(target.slot, "slow"),
+      inFlight: load.inFlight(target.slot),
+      pendingTokens: load.pendingTokens(target.slot),
       ejected: standing === "ejected" || standing === "trial" || standing === "trial-running",
       draining,
       verdict: target.kind === "backend" ? this.#state.verdict(target.name) : "none",
@@ -243,30 +262,6 @@ function healthPools(table: Table): readonly HealthPool[] {
     elsewhere: true,
   }));
   return [...pools, ...peers];
-}
-
-/**
- * Streams and embeddings answer soon or not at all. A whole answer takes as long as its tokens; without a limit on
- * them only the total binds.
- */
-function budgetsFor(facts: RequestFacts, resolved: ResolvedRoute): Budgets {
-  const { timeouts, attemptsMax } = resolved.route;
-  const inputMs = (facts.inputTokens / 1_000) * timeouts.firstTokenMsPer1kInput;
-  const answersSoon = facts.stream || facts.kind === "embedding";
-  const outputMs = answersSoon
-    ? 0
-    : (facts.outputTokensMax ?? Number.POSITIVE_INFINITY) * msPerOutputToken;
-  return {
-    connectMs: timeouts.connectMs,
-    headersMs: timeouts.headersMs ?? timeouts.firstTokenMs + inputMs + outputMs,
-    slowMs: timeouts.slowMs + inputMs + outputMs,
-    firstTokenMs: timeouts.firstTokenMs + inputMs + outputMs,
-    betweenTokensMs: timeouts.betweenTokensMs,
-    totalMs: Math.min(timeouts.totalMs, facts.timeoutMs ?? Number.POSITIVE_INFINITY),
-    attempts: attemptsMax,
-    hedges: false,
-    continues: false,
-  };
 }
 
 const refusalTexts: { readonly [K in RefusalReason]: (detail: string) => Problem } = {

@@ -77,7 +77,10 @@ function failAll(attempts: Attempts, now: number): { readonly asked: readonly st
     const attempt = attempts.records().length;
     const isPeer = attempts.records().at(-1)?.candidate.kind === "peer";
     const failure = upstreamFailure(isPeer ? "region-refused" : "status", "x", { status: 503 });
-    asked.push(callOf(attempts.step({ kind: "failed", attempt, failure }, now)));
+    let commands = attempts.step({ kind: "failed", attempt, failure }, now);
+    // Without a live call: a back-off.
+    if (commands.length === 0) commands = attempts.step({ kind: "tick" }, attempts.wakeAt());
+    asked.push(callOf(commands));
   }
   return { asked };
 }
@@ -294,17 +297,20 @@ test("what starts ends: nothing is in flight or live when all requests are obser
 
 test("whole answers wait as long as their tokens take, streams and embeddings don't", () => {
   const engine = engineWith();
-  const wakeAt = (more: Partial<RequestFacts>): number => {
+  /** When it is slow, and when it is dead. */
+  const wakesAt = (more: Partial<RequestFacts>): readonly number[] => {
     const attempts = engine.begin({ ...facts, ...more }, 0);
     attempts.step({ kind: "start" }, 0);
     attempts.step({ kind: "connected", attempt: 1 }, 0);
-    return attempts.wakeAt();
+    const slowAt = attempts.wakeAt();
+    attempts.step({ kind: "tick" }, slowAt);
+    return [slowAt, attempts.wakeAt()];
   };
-  expect(wakeAt({})).toBe(20_250);
-  expect(wakeAt({ stream: false })).toBe(30_250);
-  expect(wakeAt({ stream: false, outputTokensMax: undefined })).toBe(600_000);
-  expect(wakeAt({ stream: false, kind: "embedding" })).toBe(20_250);
-  expect(wakeAt({ timeoutMs: 5_000 })).toBe(5_000);
+  expect(wakesAt({})).toEqual([10_250, 20_250]);
+  expect(wakesAt({ stream: false })).toEqual([20_250, 30_250]);
+  expect(wakesAt({ stream: false, outputTokensMax: undefined })[0]).toBe(600_000);
+  expect(wakesAt({ stream: false, kind: "embedding" })).toEqual([10_250, 20_250]);
+  expect(wakesAt({ timeoutMs: 5_000 })[0]).toBe(5_000);
 });
 
 test("a decision over 3 regions and 64 backends takes no more than 20 µs", () => {

@@ -4,6 +4,7 @@ import type { Instant, Problem, Result } from "@meridian/proto/base";
 import type { Snapshot, Version } from "@meridian/proto/gen/snapshot_pb";
 import type { StateFrame } from "@meridian/proto/gen/sync_pb";
 import type { AttemptRecord, Attempts, Candidate, Ending } from "../attempt/index.ts";
+import type { HealthChange } from "../health/index.ts";
 
 /**
  * The decisions of a proxy.
@@ -19,6 +20,10 @@ import type { AttemptRecord, Attempts, Candidate, Ending } from "../attempt/inde
 export type Engine = {
   /** Takes a snapshot or a state frame in force, as a whole or not at all; says why not. */
   readonly apply: (change: Change, now: Instant) => Result<Version | undefined, readonly Problem[]>;
+  /** The first half of applying a snapshot: everything that can fail. Before the next one the caller ends this one. */
+  readonly prepare: (snapshot: Snapshot) => Result<PreparedSnapshot, readonly Problem[]>;
+  /** What another thread's engine learned of a target, by its load-table id. */
+  readonly hear: (target: string, change: HealthChange, now: Instant) => void;
   readonly admit: (facts: RequestFacts, now: Instant) => Admission;
   /** The attempts of an admitted request. The caller steps them to their end, then observes the outcome. */
   readonly begin: (facts: RequestFacts, now: Instant) => Attempts;
@@ -32,6 +37,9 @@ export type Engine = {
 export type Change =
   | { readonly kind: "snapshot"; readonly snapshot: Snapshot }
   | { readonly kind: "state"; readonly frame: StateFrame };
+
+/** A snapshot that can be put in force; one of the two is called, once. */
+export type PreparedSnapshot = { readonly commit: () => Version; readonly abort: () => void };
 
 /** The part of a snapshot that authentication and the list of models need. Immutable. */
 export type Serving = {
@@ -142,6 +150,8 @@ export type TargetReport = {
   readonly started: number;
   readonly succeeded: number;
   readonly failed: number;
+  /** Calls whose first token was later than the route's slow bound. */
+  readonly slow: number;
   readonly inFlight: number;
   readonly pendingTokens: number;
   /** This proxy's own evidence keeps it out. */

@@ -1,5 +1,11 @@
 // The engine's door.
 
+export {
+  type CallBuffers,
+  type CallKnowledge,
+  createCallBuffers,
+  openCallBuffers,
+} from "./call-knowledge.ts";
 export { createEngine, type EngineOptions } from "./create-engine.ts";
 export type {
   Admission,

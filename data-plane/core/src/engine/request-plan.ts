@@ -1,7 +1,7 @@
 // One request's way through candidates: own region's pools, then other regions, then the last resort.
-// It is what the attempt machine asks; it writes each call into the load table and into health.
+// It is what the attempt machine asks; it writes each call into the load table, into health and into what calls teach.
 
-import { assertNever, type Instant, type Random } from "@meridian/proto/base";
+import type { Instant, Random } from "@meridian/proto/base";
 import type { TargetView } from "@meridian/proto/snapshot";
 import {
   type AttemptEnd,
@@ -9,17 +9,20 @@ import {
   type CallBudget,
   type Candidate,
   type Choice,
-  healthClass,
+  type Considered,
   isUnsent,
   type NextRequest,
   type NoChoice,
 } from "../attempt/index.ts";
 import { findPicker, type Picker } from "../balance/index.ts";
-import type { EndedCall, Health, HealthChange } from "../health/index.ts";
+import type { Health, HealthChange } from "../health/index.ts";
 import type { LoadTable } from "../load/index.ts";
-import { rankRegions } from "../locality/index.ts";
+import { type RankedRegion, rankRegions } from "../locality/index.ts";
 import { allowsRegion, goesAbroad, type ResolvedRoute } from "../route/index.ts";
+import type { CallKnowledge } from "./call-knowledge.ts";
 import type { RequestFacts } from "./engine.ts";
+import { countedAs, evidenceOf, noteRoom } from "./evidence.ts";
+import { pickFromPool } from "./pool-choice.ts";
 import type { HeldState } from "./region-state.ts";
 import type { PeerRegion, Pool, Table, TenantPlan } from "./table.ts";
 
@@ -30,6 +33,7 @@ export type PlanContext = {
   readonly state: HeldState;
   readonly load: LoadTable;
   readonly health: Health;
+  readonly calls: CallKnowledge;
   readonly random: Random;
   readonly changed: (change: HealthChange) => void;
 };
@@ -47,13 +51,14 @@ const gone: NoChoice = {
   retryAfterMs: undefined,
 };
 
-const nobodyElse = { names: [], scores: [] };
-
 /** Output that a request without a limit is expected to have, for the count of pending tokens. */
 const outputTokensGuess = 256;
 
 /** A limit that a client names is no promise to use it, and the load table counts in 32 bits. */
 const tokensMax = 1_000_000;
+
+/** What a step down in a region's standing weighs against distance, in the decision record alone. */
+const kmPerStanding = { available: 0, unknown: 100_000, exhausted: 200_000 } as const;
 
 /** See the file's header. */
 export class RequestPlan implements AttemptPorts {
@@ -79,18 +84,7 @@ export class RequestPlan implements AttemptPorts {
     const tenant = this.#table.tenants.get(this.#request.facts.tenant);
     // The policy in force no longer knows the tenant: nothing more is sent for it.
     if (tenant === undefined) return gone;
-    return this.#choose(request, tenant, now);
-  }
-
-  #choose(request: NextRequest, tenant: TenantPlan, now: Instant): Choice | NoChoice {
-    const leaving = this.#context.state.isDraining(this.#table.region, now);
-    // The last call goes abroad where it can: a second local backend failed for a reason that a third may share.
-    const lastAfterFailures = request.callsLeft <= 1 && request.excluded.length > 0;
-    const remoteFirst = leaving || lastAfterFailures;
-    const local = () => this.#local(request, tenant, now);
-    const remote = () => this.#remote(request, tenant, now);
-    const inOrder = remoteFirst ? (remote() ?? local()) : (local() ?? remote());
-    return inOrder ?? this.#lastResort(request, tenant, now) ?? gone;
+    return this.#choose(request, tenant, now) ?? this.#nobody(tenant, now);
   }
 
   started(candidate: Candidate, now: Instant): void {
@@ -99,63 +93,74 @@ export class RequestPlan implements AttemptPorts {
   }
 
   ended(end: AttemptEnd, now: Instant): void {
-    const { load, health, changed } = this.#context;
-    const { slot } = end.candidate;
+    const { load, health, changed, calls } = this.#context;
+    const { candidate, failure, startedAt } = end;
+    const { slot } = candidate;
     const evidence = evidenceOf(end);
-    if (end.candidate.kind === "peer" && !isUntouched(end)) this.#asked.add(end.candidate.region);
+    // No connection came about: the region has not seen the request, and another of its proxies may.
+    const isUntouched = failure !== undefined && isUnsent(failure);
+    if (candidate.kind === "peer" && !isUntouched) this.#asked.add(candidate.region);
     load.end(slot, this.#tokens, countedAs(evidence));
-    const change = health.ended({ slot, evidence, startedAt: end.startedAt }, now);
+    noteRoom(end, calls.saturation, now);
+    const change = health.ended({ slot, evidence, startedAt }, now);
     if (change !== undefined) changed(change);
   }
 
-  slow(_candidate: Candidate, _now: Instant): void {
-    // Nothing counts it yet.
+  slow(candidate: Candidate): void {
+    this.#context.load.slow(candidate.slot);
   }
 
-  waited(_candidate: Candidate, _ms: number): void {
-    // Nothing counts it yet.
+  waited(candidate: Candidate, ms: number): void {
+    this.#context.calls.times.learn(candidate.slot, this.#timesKind(), ms);
   }
 
-  hedgeDelayMs(_candidate: Candidate): number {
-    return Number.POSITIVE_INFINITY;
+  hedgeDelayMs(candidate: Candidate): number {
+    const { hedge } = this.#request.resolved.route;
+    if (hedge === undefined) return Number.POSITIVE_INFINITY;
+    const p95Ms = this.#context.calls.times.p95Ms(candidate.slot, this.#timesKind());
+    return Math.max(hedge.minMs, p95Ms);
   }
 
-  spend(_budget: CallBudget, _now: Instant): boolean {
-    return true;
+  spend(budget: CallBudget, now: Instant): boolean {
+    return this.#context.calls.budgets.spend(budget, now);
+  }
+
+  #timesKind(): "stream" | "embedding" {
+    return this.#request.facts.kind === "embedding" ? "embedding" : "stream";
+  }
+
+  #choose(request: NextRequest, tenant: TenantPlan, now: Instant): Choice | undefined {
+    const leaving = this.#context.state.isDraining(this.#table.region, now);
+    // The last call goes abroad where it can: a second local backend failed for a reason that a third may share.
+    const lastAfterFailures = request.role === "retry" && request.callsLeft <= 1;
+    const remoteFirst = leaving || lastAfterFailures;
+    const local = () => this.#local(request, tenant, now);
+    const remote = () => this.#remote(request, tenant, now);
+    const inOrder = remoteFirst ? (remote() ?? local()) : (local() ?? remote());
+    return inOrder ?? this.#lastResort(request, tenant, now);
   }
 
   #local(request: NextRequest, tenant: TenantPlan, now: Instant): Choice | undefined {
     if (!this.#mayStay(tenant)) return undefined;
+    const { load, health, calls, random, state } = this.#context;
     for (const target of this.#request.targets) {
       const pool = this.#table.pools.get(target.model);
       if (pool === undefined) continue;
-      const choice = this.#pickFrom(pool, request.excluded, now);
+      const choice = pickFromPool(pool, {
+        excluded: request.excluded,
+        continues: this.#needsPrefix(request),
+        saturation: calls.saturation,
+        tokens: this.#tokens,
+        picker: this.#picker,
+        load,
+        health,
+        random,
+        state,
+        now,
+      });
       if (choice !== undefined) return choice;
     }
     return undefined;
-  }
-
-  #pickFrom(pool: Pool, excluded: readonly number[], now: Instant): Choice | undefined {
-    const { health, load, random, state } = this.#context;
-    const slots: number[] = [];
-    const weights: number[] = [];
-    const places: number[] = [];
-    for (let place = 0; place < pool.slots.length; place++) {
-      const slot = pool.slots[place] ?? -1;
-      if (excluded.includes(slot)) continue;
-      const share = health.share(slot, now);
-      if (share === 0) continue;
-      const name = pool.candidates[place]?.name ?? "";
-      if (state.isBackendDraining(name, now)) continue;
-      slots.push(slot);
-      weights.push((pool.weights[place] ?? 1) * share);
-      places.push(place);
-    }
-    const picked = this.#picker.pick({ slots, weights, load, tokens: this.#tokens }, random);
-    const candidate = pool.candidates[places[picked] ?? -1];
-    return candidate === undefined
-      ? undefined
-      : { candidate, reason: this.#picker.name, considered: nobodyElse };
   }
 
   /** Each other region once, in the order of `rankRegions`. */
@@ -169,12 +174,13 @@ export class RequestPlan implements AttemptPorts {
       place: peer.place,
       state: state.region(peer.name, models, now),
     }));
-    for (const ranked of rankRegions(this.#table.place, views)) {
+    const order = rankRegions(this.#table.place, views);
+    for (const ranked of order) {
       const peer = open.find((each) => each.name === ranked.name);
       const candidate = this.#pickPeer(peer?.candidates ?? [], now);
       if (candidate !== undefined) {
         const reason = `region ${ranked.standing}, ${Math.round(ranked.km)} km`;
-        return { candidate, reason, considered: nobodyElse };
+        return { candidate, reason, considered: consideredRegions(order) };
       }
     }
     return undefined;
@@ -203,23 +209,50 @@ export class RequestPlan implements AttemptPorts {
 
   /**
    * Nobody is in good standing: try what was ejected, rather than refuse unasked. Backends of this region, then the
-   * other regions' proxies. Never what an operator drains. A request from abroad is refused instead: its sender has others.
+   * other regions' proxies. Never what an operator drains, nor before the time that a full one has named. A hedge has its
+   * first call still, and a request from abroad its sender, who has others.
    */
   #lastResort(request: NextRequest, tenant: TenantPlan, now: Instant): Choice | undefined {
     const { facts, targets } = this.#request;
-    if (facts.arrivedFrom !== undefined) return undefined;
-    const { state, random } = this.#context;
+    if (facts.arrivedFrom !== undefined || request.role === "hedge") return undefined;
+    const { state, random, calls } = this.#context;
     const local = this.#mayStay(tenant)
       ? targets.flatMap((each) => weighty(this.#table.pools.get(each.model)))
       : [];
-    const able = untried(local, request).filter((each) => !state.isBackendDraining(each.name, now));
+    const needsPrefix = this.#needsPrefix(request);
+    const able = untried(local, request).filter(
+      (each) =>
+        !state.isBackendDraining(each.name, now) &&
+        !calls.saturation.isFull(each.slot, now) &&
+        !(needsPrefix && each.assistantPrefix === "none"),
+    );
     const open = this.#openRegions(request, tenant);
     const abroad = open.filter((each) => !state.isDraining(each.name, now));
     const choices = able.length > 0 ? able : abroad.flatMap((each) => each.candidates);
     const candidate = choices[choices.length > 1 ? random.integer(choices.length) : 0];
     return candidate === undefined
       ? undefined
-      : { candidate, reason: "last resort", considered: nobodyElse };
+      : { candidate, reason: "last resort", considered: equals(candidate, choices) };
+  }
+
+  /** Who asked to be left alone tells how long: then it is worth asking again. */
+  #nobody(tenant: TenantPlan, now: Instant): NoChoice {
+    const { saturation } = this.#context.calls;
+    if (!saturation.any(now) || !this.#mayStay(tenant)) return gone;
+    const pools = this.#request.targets.map((each) => weighty(this.#table.pools.get(each.model)));
+    const waits = pools.flat().map((each) => saturation.fullForMs(each.slot, now));
+    const leastMs = Math.min(...waits.filter((each) => each > 0));
+    if (leastMs === Number.POSITIVE_INFINITY) return gone;
+    return {
+      candidate: undefined,
+      reason: "every model server that is left is full",
+      retryAfterMs: leastMs,
+    };
+  }
+
+  /** The body ends with the assistant's words: ours, or those that another region's proxy put there. */
+  #needsPrefix(request: NextRequest): boolean {
+    return request.role === "continuation" || this.#request.facts.isContinuation;
   }
 
   #mayStay(tenant: TenantPlan): boolean {
@@ -234,37 +267,22 @@ function untried(
   return candidates.filter((each) => !excluded.includes(each.slot));
 }
 
-/** No connection came about: the region has not seen the request, and another of its proxies may. */
-function isUntouched({ failure }: AttemptEnd): boolean {
-  return failure !== undefined && isUnsent(failure);
-}
-
 /** A weight of 0 is an operator's word: no requests. */
 function weighty(pool: Pool | undefined): readonly Candidate[] {
   return pool?.candidates.filter((_, place) => (pool.weights[place] ?? 0) > 0) ?? [];
 }
 
-function evidenceOf(end: AttemptEnd): EndedCall["evidence"] {
-  switch (end.outcome) {
-    case "complete":
-      return "success";
-    // The target answered: it lives, whatever it thinks of the request.
-    case "rejected":
-      return "success";
-    case "cancelled":
-      return "nothing";
-    case "failed": {
-      if (end.failure === undefined) return "nothing";
-      const health = healthClass(end.failure);
-      if (health === "none") return "nothing";
-      return health === "connect" ? "connect-failure" : "failure";
-    }
-    default:
-      return assertNever(end.outcome);
-  }
+function consideredRegions(order: readonly RankedRegion[]): Considered {
+  return {
+    names: order.map((each) => each.name),
+    scores: order.map((each) => Math.round(each.km) + kmPerStanding[each.standing]),
+  };
 }
 
-function countedAs(evidence: EndedCall["evidence"]): "succeeded" | "failed" | "uncounted" {
-  if (evidence === "success") return "succeeded";
-  return evidence === "nothing" ? "uncounted" : "failed";
+function equals(chosen: Candidate, choices: readonly Candidate[]): Considered {
+  const others = choices.filter((each) => each !== chosen).slice(0, 15);
+  return {
+    names: [chosen, ...others].map((each) => each.name),
+    scores: [0, ...others.map(() => 0)],
+  };
 }

@@ -3,7 +3,7 @@
 import { type Problem, problem } from "@meridian/proto/base";
 import { type BackendView, formatVersion, type RegionView } from "@meridian/proto/snapshot";
 import type { Candidate } from "../attempt/index.ts";
-import type { LoadTable } from "../load/index.ts";
+import type { Slots } from "../load/index.ts";
 import type { Place } from "../locality/index.ts";
 import { Router, type RoutingPolicy } from "../route/index.ts";
 import type { Serving } from "./engine.ts";
@@ -36,6 +36,8 @@ export type Table = {
   readonly peers: readonly PeerRegion[];
   /** model → regions whose backends serve it. */
   readonly regionsByModel: ReadonlyMap<string, ReadonlySet<string>>;
+  /** Models whose streams may go on from another backend. */
+  readonly continuing: ReadonlySet<string>;
   readonly tenants: ReadonlyMap<string, TenantPlan>;
   /** Load-table id → one candidate for it, sorted by id. */
   readonly targets: ReadonlyMap<string, Candidate>;
@@ -52,11 +54,11 @@ export function targetId(candidate: Pick<Candidate, "kind" | "name">): string {
 /** Compiles a snapshot, claiming a slot for each target. Problems: a table without room. */
 export function compileTable(
   view: RegionView,
-  load: LoadTable,
+  slots: Slots,
 ): { readonly table: Table; readonly problems: readonly Problem[] } {
   const problems: Problem[] = [];
   const targets = new Map<string, Candidate>();
-  const claim = claimer(load, problems);
+  const claim = claimer(slots, problems);
   const pools = compilePools(view, claim, targets);
   const peers = compilePeers(view, claim, targets);
   const policy = routingPolicy(view);
@@ -70,6 +72,9 @@ export function compileTable(
     pools,
     peers,
     regionsByModel: new Map(view.models.map((each) => [each.name, new Set(each.regions)])),
+    continuing: new Set(
+      view.models.filter((each) => each.continuesStreams).map((each) => each.name),
+    ),
     tenants: compileTenants(view),
     targets,
   };
@@ -79,9 +84,9 @@ export function compileTable(
 type Claim = (id: string) => number;
 
 /** -1 when the table is full; the snapshot is refused then. */
-function claimer(load: LoadTable, problems: Problem[]): Claim {
+function claimer(slots: Slots, problems: Problem[]): Claim {
   return (id) => {
-    const slot = load.claim(id);
+    const slot = slots.claim(id);
     if (slot !== undefined) return slot;
     problems.push(
       problem("too_many_targets", id, "the load table has no room", "start with a larger table"),

@@ -26,6 +26,8 @@ export type Health = {
   readonly judge: (slot: number, verdict: Verdict) => void;
   /** The policy changed: pools are these now. What was learned of a slot is kept. */
   readonly arrange: (pools: readonly HealthPool[]) => void;
+  /** A sibling thread's health changed so: this one follows, as far as its own pools allow. */
+  readonly hear: (change: HealthChange, now: Instant) => void;
   /** The slot belongs to somebody else from now on. */
   readonly forget: (slot: number) => void;
 };

@@ -1,7 +1,7 @@
 // The fast path of one proxy: hard failures eject at once, for a while, within the pool's limit; one trial brings back.
 // The control plane pools the evidence of all proxies and says more slowly, and more surely, what is so.
 
-import type { Instant, Random } from "@meridian/proto/base";
+import { assertNever, type Instant, type Random } from "@meridian/proto/base";
 import type { EndedCall, Health, HealthChange, HealthPool, Standing, Verdict } from "./health.ts";
 
 /** When hard failures eject, and for how long. */
@@ -107,6 +107,27 @@ export class PassiveHealth implements Health {
         if (held === undefined) this.#poolsOf.set(slot, [pool]);
         else held.push(pool);
       }
+    }
+  }
+
+  hear(change: HealthChange, now: Instant): void {
+    const known = this.#know(change.slot);
+    switch (change.kind) {
+      case "ejected":
+        // Two threads may eject two targets at the same moment: together they too leave half of a pool.
+        if (known.ejectedUntil === undefined && !this.#mayEject(change.slot, true)) return;
+        known.ejections += 1;
+        known.ejectedAt = now;
+        known.ejectedUntil = now + change.forMs;
+        known.trialAt = undefined;
+        return;
+      case "returned":
+        succeed(known, change.slot, true, now);
+        return;
+      case "kept":
+        return;
+      default:
+        assertNever(change);
     }
   }
 

@@ -13,6 +13,7 @@ function report(backends: readonly Partial<TargetReport>[], more: Partial<Engine
     started: 0,
     succeeded: 0,
     failed: 0,
+    slow: 0,
     inFlight: 0,
     pendingTokens: 0,
     ejected: false,

@@ -262,6 +262,7 @@ export class Exchange implements CallListener {
       listener: this,
       keepsText: attempts?.mayContinue() === true && facts.continuable,
       after,
+      isRest: facts.isContinuation,
     });
     this.#live.push(call);
     if (role !== "continuation") this.call = call;

@@ -18,6 +18,14 @@ export function transportFailure(progress: CallProgress, error: Error): Upstream
   }
 }
 
+/** undici tells what a connection carried before it closed: one that was read from has served a request already. */
+export function isStale(error: Error): boolean {
+  if (!("code" in error) || error.code !== "UND_ERR_SOCKET" || !("socket" in error)) return false;
+  const { socket } = error;
+  if (typeof socket !== "object" || socket === null || !("bytesRead" in socket)) return false;
+  return typeof socket.bytesRead === "number" && socket.bytesRead > 0;
+}
+
 /** getaddrinfo's and c-ares' words for a name that leads nowhere. */
 const nameCodes: ReadonlySet<string> = new Set([
   "ENOTFOUND",

@@ -18,7 +18,7 @@ import type {
 } from "@meridian/wire";
 import type { Dispatcher } from "undici";
 import { readRetryAfterMs } from "./retry-after.ts";
-import { type CallProgress, transportFailure } from "./transport-failure.ts";
+import { type CallProgress, isStale, transportFailure } from "./transport-failure.ts";
 
 /** A whole answer up to this is held until it is complete, so that a cut one can still be tried elsewhere. */
 export const heldAnswerBytesMax = 1_048_576;
@@ -28,6 +28,9 @@ const refusalBytesMax = 65_536;
 const trailerBytesMax = 65_536;
 /** How long the rest of a finished answer is waited for, so that its connection can be used again. */
 export const lingerMs = 2_000;
+
+/** Idle connections that a request may find closed, one after the other. */
+const sentAgainMax = 3;
 
 /** What a call tells. Nothing comes after `onAnswer`, `onStreamEnd`, `onRejected`, `onFailed`, or after `cancel`. */
 export type CallListener = {
@@ -57,6 +60,8 @@ export type CallContext = {
   readonly keepsText: boolean;
   /** The stream that broke, which this call goes on from. */
   readonly after: StreamTap | undefined;
+  /** The request itself ends with a part of the answer. */
+  readonly isRest: boolean;
 };
 
 type Headers = { readonly [name: string]: string | string[] | undefined };
@@ -81,7 +86,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
   #progress: CallProgress = "unsent";
   #mode: Mode = "head";
   #send: (() => void) | undefined;
-  #wasSentAgain = false;
+  #sentAgain = 0;
   /** Nothing more is told to the listener. */
   #silent = false;
   #released = false;
@@ -95,7 +100,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     this.#context = context;
   }
 
-  /** Sends the request. `send` may be used once more: see `onResponseError`. */
+  /** Sends the request. `send` may be used again: see `onResponseError`. */
   start(send: () => void): void {
     this.#send = send;
     send();
@@ -177,11 +182,13 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
 
   /**
    * A server may close an idle connection just as the next request is sent on it: nobody has seen that request, and it goes
-   * again on another connection, once. That is told from a server that breaks by what the connection had carried before.
+   * again on another connection (of several idle ones more may be as old). That is told from a server that breaks by what
+   * the connection had carried before.
    */
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
-    if (this.#progress === "sent" && !this.#silent && !this.#wasSentAgain && isStale(error)) {
-      this.#wasSentAgain = true;
+    const maySend = this.#sentAgain < sentAgainMax && !this.#silent;
+    if (maySend && this.#progress === "sent" && isStale(error)) {
+      this.#sentAgain += 1;
       this.#send?.();
       return;
     }
@@ -220,9 +227,9 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
   }
 
   #streamOptions(): StreamOptions {
-    const { request, keepsText, after } = this.#context;
+    const { request, keepsText, after, isRest } = this.#context;
     const { kind, model: clientModel, choices, includeUsage } = request;
-    return { kind, clientModel, choices, includeUsage, keepsText, after };
+    return { kind, clientModel, choices, includeUsage, keepsText, after, isRest };
   }
 
   #stream(chunk: Buffer): void {
@@ -242,7 +249,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
   #endStream(text: ByteText): void {
     this.#mode = "discard";
     this.#bytes = 0;
-    this.usage = this.tap?.usage;
+    this.usage = this.tap?.usage ?? this.usage;
     this.#silent = true;
     this.#context.listener.onStreamEnd(this, text);
   }
@@ -309,11 +316,12 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
       this.#fail(faultFailure(reading.fault));
       return;
     }
+    // Of a rest it is the rest's alone, and says nothing about the whole.
+    if (this.#context.after === undefined) this.usage = reading.usage;
     if (request.stream) {
       this.#streamWhole(reading.body);
       return;
     }
-    this.usage = reading.usage;
     this.#silent = true;
     listener.onAnswer(this, reading.body);
   }
@@ -323,7 +331,9 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     const { protocol } = this.#context;
     const tap = protocol.openStream(this.#streamOptions());
     this.tap = tap;
-    const text = tap.push(protocol.streamOf(body, this.#streamOptions()));
+    // The tap takes out what the client did not ask for.
+    const whole = protocol.streamOf(body, { ...this.#streamOptions(), includeUsage: true });
+    const text = tap.push(whole);
     if (tap.complete) this.#endStream(text);
     else this.#fail(faultFailure(tap.fault ?? { kind: "malformed", message: "it is no stream" }));
   }
@@ -365,14 +375,6 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     this.#released = true;
     this.#context.listener.onReleased(this);
   }
-}
-
-/** undici tells what a connection carried before it closed: one that was read from has served a request already. */
-function isStale(error: Error): boolean {
-  if (!("code" in error) || error.code !== "UND_ERR_SOCKET" || !("socket" in error)) return false;
-  const { socket } = error;
-  if (typeof socket !== "object" || socket === null || !("bytesRead" in socket)) return false;
-  return typeof socket.bytesRead === "number" && socket.bytesRead > 0;
 }
 
 function statusFailure(

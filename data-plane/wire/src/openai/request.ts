@@ -4,6 +4,7 @@ import { err, ok, type Problem, problem, type Result } from "@meridian/proto/bas
 import { type ByteText, decodeUtf8 } from "../byte-text.ts";
 import { findTopLevel } from "../json-splice.ts";
 import type { DecodedRequest, RequestKind } from "../protocol.ts";
+import { isContinuable } from "./continuable.ts";
 import { isRecord } from "./error-object.ts";
 
 type Fields = { readonly [name: string]: unknown };
@@ -21,17 +22,18 @@ export function decodeRequest(
   const problems = checkFields(kind, fields);
   if (problems.length > 0 || typeof fields.model !== "string") return err(problems);
   const stream = kind !== "embedding" && fields.stream === true;
+  const choices = choicesOf(kind, fields);
   return ok({
     kind,
     model: decodeUtf8(fields.model),
     stream,
     includeUsage: stream && wantsUsage(fields.stream_options),
-    choices: choicesOf(kind, fields),
+    choices,
     outputTokensMax: outputTokensMax(fields),
     inputTokens: Math.ceil(inputCharacters(fields) / 4),
     modelSpans: findTopLevel(body, "model"),
-    namesUsage: isRecord(fields.stream_options),
-    continuable: stream && isContinuable(kind, fields),
+    namesUsage: fields.stream_options !== undefined,
+    continuable: stream && isContinuable(kind, fields, choices),
   });
 }
 
@@ -91,30 +93,6 @@ function isWhole(value: unknown): value is number {
 
 function wantsUsage(options: unknown): boolean {
   return isRecord(options) && options.include_usage === true;
-}
-
-/**
- * One answer of plain text: what more there is (structure, log-probabilities, sound) would not fit together across the
- * seam. Tools may be offered; a call of one ends the stream with an error if it breaks within.
- */
-function isContinuable(kind: RequestKind, fields: Fields): boolean {
-  if (choicesOf(kind, fields) !== 1 || isSet(fields.logprobs)) return false;
-  if (kind === "completion") {
-    const { best_of: best } = fields;
-    const isPlain = typeof fields.prompt === "string" && (best === undefined || best === 1);
-    return isPlain && !isSet(fields.echo) && !isSet(fields.suffix);
-  }
-  const { response_format: format, modalities } = fields;
-  const isText = !isSet(format) || (isRecord(format) && format.type === "text");
-  return kind === "chat" && isText && !isSet(fields.audio) && !hasSound(modalities);
-}
-
-function isSet(value: unknown): boolean {
-  return value !== undefined && value !== null && value !== false;
-}
-
-function hasSound(modalities: unknown): boolean {
-  return Array.isArray(modalities) && modalities.some((each) => each !== "text");
 }
 
 /** Legacy completions answer each prompt of a list n times. */

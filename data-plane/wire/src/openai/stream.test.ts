@@ -150,6 +150,12 @@ test("without its sentinel a stream is complete only when all that was asked for
   expect(follow([word + stop + usage], withUsage).tap.complete).toBe(true);
 });
 
+test("of an answer whose words came from elsewhere nothing may be left to say", () => {
+  expect(follow([role + stop + done]).tap.fault?.kind).toBe("empty");
+  expect(follow([role + stop + done], { ...options, isRest: true }).tap.complete).toBe(true);
+  expect(follow([role + done], { ...options, isRest: true }).tap.fault?.kind).toBe("empty");
+});
+
 test("what follows the sentinel is not passed on", () => {
   const { out } = follow([word + stop + done + word, word]);
   expect(out).toBe((word + stop + done).replaceAll("up/m", "m"));

@@ -174,7 +174,8 @@ class OpenAiStreamTap implements StreamTap {
     this.#finished.add(choice.index);
     this.continuable = false;
     const isPlain = choice.finish_reason === "stop" || choice.finish_reason === "eos";
-    if (hasContent || !isPlain || this.contentEvents > 0) this.semantic = true;
+    const mayEnd = this.contentEvents > 0 || this.#options.isRest === true;
+    if (hasContent || !isPlain || mayEnd) this.semantic = true;
   }
 
   #readUsage(value: unknown): void {

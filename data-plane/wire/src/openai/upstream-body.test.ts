@@ -28,20 +28,50 @@ test("what need not change is the very same text", () => {
   expect(forUpstream(asked, { model: "m" })).toBe(asked);
 });
 
+const inserted = ',"stream_options":{"include_usage":true}';
+
 test.each([
-  ["nothing", "", '{"include_usage":true}'],
-  ["no options", ',"stream_options":null', '{"include_usage":true}'],
-  ["empty options", ',"stream_options":{}', '{"include_usage":true}'],
-  ["no usage", ',"stream_options":{"include_usage":false}', '{"include_usage":true}'],
-  ["other options", ',"stream_options":{"x":[1,2]}', '{"x":[1,2],"include_usage":true}'],
-])("a stream whose client says %s is asked for usage", (_, fields, expected) => {
-  const body = `{"seed":9007199254740993,"model":"m","messages":[],"stream":true${fields} }`;
-  const out = forUpstream(body, { model: "org/größe" });
-  expect(out).toContain('"seed":9007199254740993');
-  expect(JSON.parse(out)).toMatchObject({
-    model: "org/größe",
-    stream_options: JSON.parse(expected),
-  });
+  ["nothing", "", inserted],
+  ["no options", ',"stream_options":null', inserted],
+  ["empty options", ',"stream_options":{ }', ',"stream_options":{ "include_usage":true}'],
+  ["no usage", ',"stream_options":{"include_usage":false}', inserted],
+  ["nothing of usage", ',"stream_options":{"include_usage":null}', inserted],
+  [
+    "other things",
+    ',"stream_options":{"x":[1.0, 9007199254740993],"\\u0079":"ü"}',
+    ',"stream_options":{"x":[1.0, 9007199254740993],"\\u0079":"ü","include_usage":true}',
+  ],
+  [
+    "two things",
+    ',"stream_options":{"include_usage":false},"a":1,"stream_options":null',
+    ',"stream_options":{"include_usage":true},"a":1,"stream_options":{"include_usage":true}',
+  ],
+  [
+    "yes and no",
+    ',"stream_options":{"include_usage":false},"stream_options":{"include_usage":true}',
+    ',"stream_options":{"include_usage":true},"stream_options":{"include_usage":true}',
+  ],
+  [
+    "it with escapes",
+    ',"strea\\u006d_options":null',
+    ',"strea\\u006d_options":{"include_usage":true}',
+  ],
+  [
+    "it within a message",
+    ',"x":"\\"stream_options\\"","y":["stream_options"]',
+    `,"x":"\\"stream_options\\"","y":["stream_options"]${inserted}`,
+  ],
+])(
+  "a stream whose client says %s is asked for usage, every other byte kept",
+  (_, fields, expected) => {
+    const head = '{"seed":9007199254740993,"model":"m" ,"messages":[],"stream":true';
+    expect(forUpstream(`${head}${fields}}`)).toBe(`${head}${expected}}`);
+  },
+);
+
+test("no usage is asked of what is no stream: some servers refuse that", () => {
+  const body = '{"model":"m","messages":[],"stream":false,"stream_options":null}';
+  expect(forUpstream(body)).toBe(body);
 });
 
 const stream = { model: "m", stream: true, messages: [{ role: "user", content: "hi" }] };
@@ -77,10 +107,24 @@ test("a server that must be told is told, once, also where another region put th
   expect(out.match(/add_generation_prompt/g)).toHaveLength(1);
 });
 
-test("a legacy completion goes on in its prompt", () => {
-  const body = '{"model":"m","stream":true,"prompt":"Once \\u00fc","max_tokens":9}';
-  const out = forUpstream(body, { continues: partial, assistantPrefix: "append" }, "completion");
-  expect(JSON.parse(out)).toMatchObject({ prompt: `Once ü${partial.text}`, max_tokens: 4 });
+test("a legacy completion goes on in its prompt, whose own bytes are kept", () => {
+  const body = '{"model":"m","prompt":"Once \\u00fc\\/ \u00c3\u00bc","max_tokens":9,"stream":true}';
+  const out = forUpstream(
+    body,
+    { continues: { text: "größer", tokens: 5 }, assistantPrefix: "append" },
+    "completion",
+  );
+  expect(out).toBe(
+    '{"model":"m","prompt":"Once \\u00fc\\/ \u00c3\u00bcgr\\u00f6\\u00dfer","max_tokens":4,"stream":true' +
+      `${inserted}}`,
+  );
+});
+
+test("an assistant's words are extended as they were written, escapes and bytes alike", () => {
+  const message = '{"content":"\\u00d6 \u00c3\u00bc, ","role":"assistant" }';
+  const body = `{"model":"m","stream":true,"messages":[ ${message} ]}`;
+  const out = forUpstream(body, { continues: { text: "x", tokens: 1 }, assistantPrefix: "append" });
+  expect(out).toContain(`"messages":[ ${message.replace(', "', ', x"')} ]`);
 });
 
 test("whatever the fields, the result is the same object with what was changed", () => {
@@ -130,6 +174,20 @@ test.each<[string, object, boolean]>([
   ["plain text", {}, true],
   ["tools that may be called", { tools: [{ type: "function" }] }, true],
   ["text as its format", { response_format: { type: "text" } }, true],
+  ["no format", { response_format: null, logprobs: false, n: 1, audio: null }, true],
+  ["the assistant's words", { messages: [{ role: "assistant", content: "x" }] }, true],
+  ["the assistant's parts", { messages: [{ role: "assistant", content: [] }] }, false],
+  [
+    "the assistant's call",
+    { messages: [{ role: "assistant", content: "", tool_calls: [{}] }] },
+    false,
+  ],
+  ["no message", { messages: [] }, false],
+  ["a call that must come", { tools: [{}], tool_choice: "required" }, false],
+  ["a named call", { tools: [{}], tool_choice: { type: "function" } }, false],
+  ["a call that may come", { tools: [{}], tool_choice: "auto" }, true],
+  ["a grammar", { guided_json: {} }, false],
+  ["an echo", { echo: true }, false],
   ["structure", { response_format: { type: "json_object" } }, false],
   ["log-probabilities", { logprobs: true }, false],
   ["two answers", { n: 2 }, false],
@@ -145,6 +203,9 @@ test.each<[object, boolean]>([
   [{ prompt: ["x"] }, false],
   [{ prompt: "x", echo: true }, false],
   [{ prompt: "x", best_of: 2 }, false],
+  [{ prompt: "x", best_of: null, suffix: null, logprobs: null }, true],
+  [{ prompt: "x", logprobs: 0 }, false],
+  [{ prompt: [1, 2] }, false],
   [{ prompt: "x", suffix: "y" }, false],
 ])("a legacy completion of %j can be gone on from: %s", (more, expected) => {
   const decoded = decodeRequest(

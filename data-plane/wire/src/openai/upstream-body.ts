@@ -6,7 +6,7 @@ import {
   addTopLevel,
   findElements,
   findTopLevel,
-  type Span,
+  joinTexts,
   setTopLevel,
   splice,
 } from "../json-splice.ts";
@@ -21,7 +21,7 @@ export function upstreamBody(
 ): ByteText {
   const isRenamed = model !== undefined && model !== request.model;
   let out = isRenamed ? splice(body, request.modelSpans, asciiJson(model)) : body;
-  if (request.stream && !request.includeUsage) out = askUsage(out, request.namesUsage);
+  if (request.stream) out = askUsage(out, request);
   if (continues !== undefined) out = goOnFrom(out, request, continues);
   if (assistantPrefix === "continue-final-message" && request.kind === "chat") {
     out = setTopLevel(out, "continue_final_message", "true");
@@ -32,21 +32,29 @@ export function upstreamBody(
 
 const asked = '{"include_usage":true}';
 
-/** `isNamed`: the client says something of its stream already, which is kept. */
-function askUsage(body: ByteText, isNamed: boolean): ByteText {
-  if (!isNamed) return addTopLevel(body, "stream_options", asked);
-  const spans = findTopLevel(body, "stream_options");
-  const last = spans.at(-1);
-  if (last === undefined) return addTopLevel(body, "stream_options", asked);
-  const options: unknown = JSON.parse(body.slice(last.start, last.end));
-  const merged = isRecord(options) ? JSON.stringify({ ...options, include_usage: true }) : asked;
-  return splice(body, spans, merged);
+/** Whoever reads the body: servers differ in which one of repeated keys they take, so all of them say the same. */
+function askUsage(body: ByteText, { includeUsage, namesUsage }: DecodedRequest): ByteText {
+  if (!namesUsage) return addTopLevel(body, "stream_options", asked);
+  const quoted = '"stream_options"';
+  if (includeUsage && body.indexOf(quoted) === body.lastIndexOf(quoted)) return body;
+  let out = body;
+  for (const span of findTopLevel(body, "stream_options").toReversed()) {
+    out = splice(out, [span], askingOptions(body.slice(span.start, span.end)));
+  }
+  return out;
+}
+
+/** The client's other options stay byte for byte. */
+function askingOptions(literal: ByteText): ByteText {
+  const options: unknown = JSON.parse(literal);
+  if (!isRecord(options)) return asked;
+  return options.include_usage === true ? literal : setTopLevel(literal, "include_usage", "true");
 }
 
 function goOnFrom(body: ByteText, { kind }: DecodedRequest, partial: PartialAnswer): ByteText {
   const literal = asciiJson(partial.text);
   const out = kind === "chat" ? appendMessage(body, literal) : appendPrompt(body, literal);
-  return lessTokens(lessTokens(out, "max_tokens", partial), "max_completion_tokens", partial);
+  return lessTokens(out, partial);
 }
 
 /** A message of the assistant at the end. One that the client put there itself is extended: two in a row are refused. */
@@ -54,48 +62,45 @@ function appendMessage(body: ByteText, literal: ByteText): ByteText {
   const span = findTopLevel(body, "messages").at(-1);
   if (span === undefined) return body;
   const list = body.slice(span.start, span.end);
-  const elements = findElements(list);
-  const last = elements.at(-1);
-  const text = last === undefined ? "" : list.slice(last.start, last.end);
-  const joined = last === undefined ? undefined : extendMessage(text, literal);
-  const replaced =
-    last !== undefined && joined !== undefined
-      ? list.slice(0, last.start) + joined + list.slice(last.end)
-      : appendElement(list, elements, `{"role":"assistant","content":${literal}}`);
-  return splice(body, [span], replaced);
+  const last = findElements(list).at(-1);
+  const said = `{"role":"assistant","content":${literal}}`;
+  if (last === undefined) return splice(body, [span], `[${said}]`);
+  const message = list.slice(last.start, last.end);
+  const joined = extendMessage(message, literal) ?? `${message},${said}`;
+  return splice(body, [span], splice(list, [last], joined));
 }
 
 /** undefined: it is not the assistant's, or more than text. */
 function extendMessage(text: ByteText, literal: ByteText): ByteText | undefined {
   const message: unknown = JSON.parse(text);
   if (!isRecord(message) || message.role !== "assistant") return undefined;
-  if (typeof message.content !== "string") return undefined;
-  return splice(text, findTopLevel(text, "content"), joinLiterals(message.content, literal));
-}
-
-function appendElement(list: ByteText, elements: readonly Span[], element: ByteText): ByteText {
-  const end = list.lastIndexOf("]");
-  return `${list.slice(0, end)}${elements.length === 0 ? "" : ","}${element}${list.slice(end)}`;
+  return typeof message.content === "string" ? extend(text, "content", literal) : undefined;
 }
 
 function appendPrompt(body: ByteText, literal: ByteText): ByteText {
-  const spans = findTopLevel(body, "prompt");
-  const last = spans.at(-1);
-  if (last === undefined) return body;
-  const prompt: unknown = JSON.parse(body.slice(last.start, last.end));
-  if (typeof prompt !== "string") return body;
-  return splice(body, spans, joinLiterals(prompt, literal));
+  return extend(body, "prompt", literal);
 }
 
-/** `first` was read from bytes as text, and goes out as it came. */
-function joinLiterals(first: ByteText, literal: ByteText): ByteText {
-  return JSON.stringify(first).slice(0, -1) + literal.slice(1);
+/** The key's value, a text, with more text at its end; what stands there stays byte for byte. */
+function extend(text: ByteText, key: string, literal: ByteText): ByteText {
+  const spans = findTopLevel(text, key);
+  const last = spans.at(-1);
+  if (last === undefined || text.charAt(last.start) !== '"') return text;
+  return splice(text, spans, joinTexts(text.slice(last.start, last.end), literal));
 }
+
+const tokenLimits = ["max_tokens", "max_completion_tokens", "min_tokens"] as const;
 
 /** At least one token is left: the end of the answer may be all that is missing. */
-function lessTokens(body: ByteText, key: string, { tokens }: PartialAnswer): ByteText {
-  if (!body.includes(`"${key}"`)) return body;
+function lessTokens(body: ByteText, { tokens }: PartialAnswer): ByteText {
   const value: unknown = JSON.parse(body);
-  const max = isRecord(value) ? value[key] : undefined;
-  return typeof max === "number" ? setTopLevel(body, key, String(Math.max(1, max - tokens))) : body;
+  if (!isRecord(value)) return body;
+  let out = body;
+  for (const key of tokenLimits) {
+    const limit = value[key];
+    if (typeof limit !== "number") continue;
+    const least = key === "min_tokens" ? 0 : 1;
+    out = setTopLevel(out, key, String(Math.max(least, limit - tokens)));
+  }
+  return out;
 }
