@@ -162,9 +162,10 @@ export class AttemptMachine implements Attempts {
   /** From now on the client hears this call; a second one is of no more use. */
   #speak(call: LiveCall, now: Instant): readonly AttemptCommand[] {
     const { attempt, candidate, startedAt } = call.record;
-    if (this.#budgets.hedges) this.#ports.waited(candidate, now - startedAt);
     this.#markSlow(call, now);
     call.slowAt = never;
+    const wait = { ms: now - startedAt, isCut: false, isSlow: call.record.slow };
+    this.#ports.waited(candidate, wait, now);
     const kind = this.#state === "committed" ? "splice" : "commit";
     this.#state = "committed";
     this.#speaker = attempt;
@@ -315,6 +316,7 @@ export class AttemptMachine implements Attempts {
     this.#counted += 1;
     this.#excluded.push(candidate.slot);
     const call = new LiveCall({ attempt, choice, role, now }, this.#budgets);
+    call.slowAt = Math.min(call.slowAt, now + this.#ports.slowAfterMs(candidate));
     if (this.#mayHedge && this.#state === "trying" && this.#live.length === 0) {
       call.hedgeAt = now + this.#ports.hedgeDelayMs(candidate);
     }
@@ -335,7 +337,8 @@ export class AttemptMachine implements Attempts {
     return losers.map((loser) => {
       const { candidate, startedAt } = loser.record;
       // Its wait was cut short, but is known to be this long: left out, slow targets would look quicker than they are.
-      if (this.#budgets.hedges) this.#ports.waited(candidate, now - startedAt);
+      const wait = { ms: now - startedAt, isCut: true, isSlow: loser.record.slow };
+      this.#ports.waited(candidate, wait, now);
       return this.#cancel(loser, undefined, now);
     });
   }

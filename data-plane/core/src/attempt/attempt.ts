@@ -179,15 +179,23 @@ export type AttemptPorts = {
   readonly ended: (end: AttemptEnd, now: Instant) => void;
   /** The slow bound passed without a token; the call goes on. At most once for each `started`. */
   readonly slow: (candidate: Candidate, now: Instant) => void;
-  /**
-   * How long the first token took; of a call that was cut for being late: how long it was waited for. Only where hedging
-   * is on.
-   */
-  readonly waited: (candidate: Candidate, ms: number) => void;
+  /** The first token came, or a call was cut because another one spoke first. */
+  readonly waited: (candidate: Candidate, wait: Wait, now: Instant) => void;
+  /** After so long a first token is later than this candidate's usually is; Infinity: not known well enough. */
+  readonly slowAfterMs: (candidate: Candidate) => number;
   /** How long this candidate may take before a second call is made beside it; Infinity: not known well enough. */
   readonly hedgeDelayMs: (candidate: Candidate) => number;
   /** Takes one call from a budget. false: it is spent, and the call must not be made. */
   readonly spend: (budget: CallBudget, now: Instant) => boolean;
+};
+
+/** How long a first token was waited for. */
+export type Wait = {
+  readonly ms: number;
+  /** It had not come by then. */
+  readonly isCut: boolean;
+  /** `slow` was told of it. */
+  readonly isSlow: boolean;
 };
 
 /** Calls beyond a request's first one, as a share of requests. */

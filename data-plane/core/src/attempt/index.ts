@@ -18,6 +18,7 @@ export type {
   NoChoice,
   RefusalCause,
   TargetProtocol,
+  Wait,
 } from "./attempt.ts";
 export { AttemptMachine, backOff } from "./attempt-machine.ts";
 export { CallBudgets, callBudgetBytes, callBudgetLimits } from "./call-budgets.ts";

@@ -83,9 +83,10 @@ export function ports(candidates: readonly Candidate[]): Fake {
     slow: ({ slot }) => {
       fake.slowOnes.push(slot);
     },
-    waited: ({ slot }, ms) => {
+    waited: ({ slot }, { ms }) => {
       fake.waits.push([slot, ms]);
     },
+    slowAfterMs: () => Number.POSITIVE_INFINITY,
     hedgeDelayMs: () => fake.hedgeMs,
     spend: (budget) => {
       if (fake.purse[budget] <= 0) return false;

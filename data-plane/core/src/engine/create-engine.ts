@@ -18,7 +18,13 @@ import {
   readSnapshot,
 } from "@meridian/proto/snapshot";
 import { AttemptMachine, type Attempts, type Candidate } from "../attempt/index.ts";
-import { type HealthChange, type HealthPool, PassiveHealth } from "../health/index.ts";
+import {
+  Baselines,
+  type HealthChange,
+  type HealthPool,
+  PassiveHealth,
+  type ToldVerdict,
+} from "../health/index.ts";
 import { type LoadShare, ownLoad } from "../load/index.ts";
 import { allowsRegion, goesAbroad, orderTargets, type ResolvedRoute } from "../route/index.ts";
 import { type CallKnowledge, ownCallKnowledge } from "./call-knowledge.ts";
@@ -34,7 +40,7 @@ import type {
   Serving,
   TargetReport,
 } from "./engine.ts";
-import { HeldState } from "./region-state.ts";
+import { HeldState, isAlone } from "./region-state.ts";
 import { budgetsFor } from "./request-budgets.ts";
 import { RequestPlan } from "./request-plan.ts";
 import { compileTable, type Table, type TenantPlan } from "./table.ts";
@@ -62,6 +68,8 @@ class RegionEngine implements Engine {
   readonly #health: PassiveHealth;
   readonly #calls: CallKnowledge;
   readonly #state = new HeldState();
+  readonly #baselines = new Baselines();
+  #own: ReadonlyMap<string, ToldVerdict> = new Map();
   #table: Table | undefined;
 
   constructor(options: EngineOptions) {
@@ -75,10 +83,11 @@ class RegionEngine implements Engine {
   apply(change: Change, now: Instant): Result<Version | undefined, readonly Problem[]> {
     if (change.kind === "snapshot") {
       const prepared = this.prepare(change.snapshot);
-      return prepared.kind === "err" ? prepared : ok(prepared.value.commit());
+      return prepared.kind === "err" ? prepared : ok(prepared.value.commit(now));
     }
-    this.#state.take(change.frame, now);
-    this.#judgeBackends();
+    if (change.kind === "state") this.#state.take(change.frame, now);
+    else this.#own = change.verdicts;
+    this.#judgeBackends(now);
     return ok(this.#table?.serving.version);
   }
 
@@ -110,6 +119,7 @@ class RegionEngine implements Engine {
       state: this.#state,
       load: this.#load.table,
       health: this.#health,
+      baselines: this.#baselines,
       calls: this.#calls,
       random: this.#random,
       changed: this.#changed,
@@ -176,19 +186,20 @@ class RegionEngine implements Engine {
       slots.abort();
       return err(problems);
     }
-    return ok({ commit: () => this.#switchTo(table), abort: () => slots.abort() });
+    return ok({ commit: (now) => this.#switchTo(table, now), abort: () => slots.abort() });
   }
 
-  #switchTo(table: Table): Version {
+  #switchTo(table: Table, now: Instant): Version {
     // A slot may have been another target's: calls that ended late may have left something behind.
     for (const slot of this.#load.slots.commit()) {
       this.#health.forget(slot);
+      this.#baselines.forget(slot);
       this.#calls.times.forget(slot);
       this.#calls.saturation.forget(slot);
     }
     this.#table = table;
     this.#health.arrange(healthPools(table));
-    this.#judgeBackends();
+    this.#judgeBackends(now);
     return table.serving.version;
   }
 
@@ -205,12 +216,17 @@ class RegionEngine implements Engine {
     return undefined;
   }
 
-  #judgeBackends(): void {
+  #judgeBackends(now: Instant): void {
     for (const target of this.#table?.targets.values() ?? []) {
       if (target.kind === "backend") {
-        this.#health.judge(target.slot, this.#state.verdict(target.name));
+        this.#health.judge(target.slot, this.#toldOf(target.name, now), now);
       }
     }
+  }
+
+  /** The control plane's word; once it is silent for long, this proxy's own. */
+  #toldOf(backend: string, now: Instant): ToldVerdict | undefined {
+    return isAlone(this.#state.ageMs(now)) ? this.#own.get(backend) : this.#state.told(backend);
   }
 
   #reportOn(target: Candidate, now: Instant): TargetReport {
@@ -226,12 +242,16 @@ class RegionEngine implements Engine {
       started: load.counted(target.slot, "started"),
       succeeded: load.counted(target.slot, "succeeded"),
       failed: load.counted(target.slot, "failed"),
+      connectFailed: load.counted(target.slot, "connectFailed"),
+      timed: load.counted(target.slot, "timed"),
       slow: load.counted(target.slot, "slow"),
       inFlight: load.inFlight(target.slot),
       pendingTokens: load.pendingTokens(target.slot),
       ejected: standing === "ejected" || standing === "trial" || standing === "trial-running",
       draining,
-      verdict: target.kind === "backend" ? this.#state.verdict(target.name) : "none",
+      told: target.kind === "backend" ? this.#toldOf(target.name, now) : undefined,
+      probers: target.kind === "backend" ? this.#state.probers(target.name) : [],
+      canaryVector: target.kind === "backend" ? this.#state.canaryVector(target.name) : [],
       available: !draining && this.#health.share(target.slot, now) > 0,
     };
   }

@@ -4,7 +4,7 @@ import type { Instant, Problem, Result } from "@meridian/proto/base";
 import type { Snapshot, Version } from "@meridian/proto/gen/snapshot_pb";
 import type { StateFrame } from "@meridian/proto/gen/sync_pb";
 import type { AttemptRecord, Attempts, Candidate, Ending } from "../attempt/index.ts";
-import type { HealthChange } from "../health/index.ts";
+import type { HealthChange, ToldVerdict } from "../health/index.ts";
 
 /**
  * The decisions of a proxy.
@@ -36,10 +36,15 @@ export type Engine = {
 
 export type Change =
   | { readonly kind: "snapshot"; readonly snapshot: Snapshot }
-  | { readonly kind: "state"; readonly frame: StateFrame };
+  | { readonly kind: "state"; readonly frame: StateFrame }
+  /** This proxy's own verdicts, by backend: they hold while no control plane speaks. */
+  | { readonly kind: "verdicts"; readonly verdicts: ReadonlyMap<string, ToldVerdict> };
 
 /** A snapshot that can be put in force; one of the two is called, once. */
-export type PreparedSnapshot = { readonly commit: () => Version; readonly abort: () => void };
+export type PreparedSnapshot = {
+  readonly commit: (now: Instant) => Version;
+  readonly abort: () => void;
+};
 
 /** The part of a snapshot that authentication and the list of models need. Immutable. */
 export type Serving = {
@@ -157,8 +162,16 @@ export type TargetReport = {
   /** This proxy's own evidence keeps it out. */
   readonly ejected: boolean;
   readonly draining: boolean;
-  /** The control plane's verdict. */
-  readonly verdict: "none" | "healthy" | "degraded" | "unhealthy";
+  /** Of `failed`: no connection came about. */
+  readonly connectFailed: number;
+  /** Waits for a first token that could be judged; `slow` are those that were too long. */
+  readonly timed: number;
+  /** The verdict that is followed, the control plane's or this proxy's own; undefined: there is none. */
+  readonly told: ToldVerdict | undefined;
+  /** Who probes it; empty: nobody was named. */
+  readonly probers: readonly string[];
+  /** What the vector of its embedding canary must be near to; empty: none was taken yet. */
+  readonly canaryVector: readonly number[];
   /** May be chosen now. */
   readonly available: boolean;
 };

@@ -1,12 +1,26 @@
 // The newest state frame, held for reading: what the control plane says of regions and of own backends.
 
 import type { Instant } from "@meridian/proto/base";
-import { type RegionState, type StateFrame, Verdict } from "@meridian/proto/gen/sync_pb";
-import type { Verdict as HealthVerdict } from "../health/index.ts";
+import {
+  type BackendState,
+  type RegionState,
+  type StateFrame,
+  Verdict,
+} from "@meridian/proto/gen/sync_pb";
+import type { HealthVerdict } from "@meridian/proto/health";
+import type { ToldVerdict } from "../health/index.ts";
 import { digestFreshMs, type RegionStateView } from "../locality/index.ts";
 
 /** Never written: 2^32 - 1. */
 const neverMs = 0xffff_ffff;
+
+/** A frame older than this says too little of now: a proxy goes by its own evidence. */
+const aloneAfterMs = 15_000;
+
+/** `ageMs`: of the newest frame; undefined: there was none. */
+export function isAlone(ageMs: number | undefined): boolean {
+  return ageMs === undefined || ageMs > aloneAfterMs;
+}
 
 /** A frame and when it came. Absent knowledge is absent, never "fine" and never "down". */
 export class HeldState {
@@ -14,7 +28,7 @@ export class HeldState {
   #regions = new Map<string, RegionState>();
   /** Name → the instant at which the drain ends by itself. */
   #drainedBackends = new Map<string, Instant>();
-  #verdicts = new Map<string, HealthVerdict>();
+  #backends = new Map<string, BackendState>();
 
   take(frame: StateFrame, now: Instant): void {
     this.#receivedAt = now;
@@ -23,7 +37,7 @@ export class HeldState {
     this.#drainedBackends = new Map(
       draining.map((each) => [each.name, drainEnd(each.drainLeftMs, now)]),
     );
-    this.#verdicts = new Map(frame.backends.map((each) => [each.name, verdictName(each.verdict)]));
+    this.#backends = new Map(frame.backends.map((each) => [each.name, each]));
   }
 
   ageMs(now: Instant): number | undefined {
@@ -57,9 +71,35 @@ export class HeldState {
     return end !== undefined && now < end;
   }
 
-  verdict(name: string): HealthVerdict {
-    return this.#verdicts.get(name) ?? "none";
+  /** The control plane's verdict on a backend; undefined: it has none. */
+  told(name: string): ToldVerdict | undefined {
+    const state = this.#backends.get(name);
+    const verdict = state === undefined ? undefined : verdictName(state.verdict);
+    if (state === undefined || verdict === undefined) return undefined;
+    return {
+      verdict,
+      share: shareOf(verdict, state.share),
+      isProving: state.proving,
+      freezesBaseline: state.freezeBaseline,
+    };
   }
+
+  /** Who probes a backend; empty: nobody was named. */
+  probers(name: string): readonly string[] {
+    return this.#backends.get(name)?.probers ?? [];
+  }
+
+  /** What the vector of its embedding canary must be near to; empty: none was taken yet. */
+  canaryVector(name: string): readonly number[] {
+    return this.#backends.get(name)?.canaryVector ?? [];
+  }
+}
+
+/** A build that knows no shares leaves the field at 0. */
+function shareOf(verdict: HealthVerdict, thousandths: number): number {
+  if (verdict === "unhealthy") return 0;
+  if (thousandths === 0) return verdict === "degraded" ? 0.5 : 1;
+  return Math.min(1_000, thousandths) / 1_000;
 }
 
 /** A frame that names no end was made by a build without it: the drain then holds as long as a digest is fresh. */
@@ -67,7 +107,7 @@ function drainEnd(leftMs: number, receivedAt: Instant): Instant {
   return receivedAt + (leftMs === 0 ? digestFreshMs : leftMs);
 }
 
-function verdictName(verdict: Verdict): HealthVerdict {
+function verdictName(verdict: Verdict): HealthVerdict | undefined {
   switch (verdict) {
     case Verdict.healthy:
       return "healthy";
@@ -76,6 +116,6 @@ function verdictName(verdict: Verdict): HealthVerdict {
     case Verdict.unhealthy:
       return "unhealthy";
     default:
-      return "none";
+      return undefined;
   }
 }

@@ -13,9 +13,10 @@ import {
   isUnsent,
   type NextRequest,
   type NoChoice,
+  type Wait,
 } from "../attempt/index.ts";
 import { findPicker, type Picker } from "../balance/index.ts";
-import type { Health, HealthChange } from "../health/index.ts";
+import type { Baselines, Health, HealthChange, WaitKind } from "../health/index.ts";
 import type { LoadTable } from "../load/index.ts";
 import { type RankedRegion, rankRegions } from "../locality/index.ts";
 import { allowsRegion, goesAbroad, type ResolvedRoute } from "../route/index.ts";
@@ -33,6 +34,7 @@ export type PlanContext = {
   readonly state: HeldState;
   readonly load: LoadTable;
   readonly health: Health;
+  readonly baselines: Baselines;
   readonly calls: CallKnowledge;
   readonly random: Random;
   readonly changed: (change: HealthChange) => void;
@@ -101,32 +103,55 @@ export class RequestPlan implements AttemptPorts {
     const isUntouched = failure !== undefined && isUnsent(failure);
     if (candidate.kind === "peer" && !isUntouched) this.#asked.add(candidate.region);
     load.end(slot, this.#tokens, countedAs(evidence));
+    if (evidence === "connect-failure") load.note(slot, "connectFailed");
     noteRoom(end, calls.saturation, now);
     const change = health.ended({ slot, evidence, startedAt }, now);
     if (change !== undefined) changed(change);
   }
 
   slow(candidate: Candidate): void {
-    this.#context.load.slow(candidate.slot);
+    const { load } = this.#context;
+    load.note(candidate.slot, "slow");
+    load.note(candidate.slot, "timed");
   }
 
-  waited(candidate: Candidate, ms: number): void {
-    this.#context.calls.times.learn(candidate.slot, this.#timesKind(), ms);
+  slowAfterMs(candidate: Candidate): number {
+    const kind = this.#waitKind();
+    if (kind === undefined) return Number.POSITIVE_INFINITY;
+    const { inputTokens } = this.#request.facts;
+    return this.#context.baselines.boundMs(candidate.slot, kind, inputTokens);
+  }
+
+  waited(candidate: Candidate, { ms, isCut, isSlow }: Wait, now: Instant): void {
+    const kind = this.#waitKind();
+    if (kind === undefined) return;
+    const { slot } = candidate;
+    const { baselines, calls, health, load } = this.#context;
+    if (this.#request.resolved.route.hedge !== undefined) calls.times.learn(slot, kind, ms);
+    if (isCut) return;
+    if (!isSlow) load.note(slot, "timed");
+    if (candidate.kind === "peer" || health.isFrozen(slot)) return;
+    const { inputTokens } = this.#request.facts;
+    baselines.learn(slot, kind, { inputTokens, firstTokenMs: ms }, now);
   }
 
   hedgeDelayMs(candidate: Candidate): number {
     const { hedge } = this.#request.resolved.route;
     if (hedge === undefined) return Number.POSITIVE_INFINITY;
-    const p95Ms = this.#context.calls.times.p95Ms(candidate.slot, this.#timesKind());
-    return Math.max(hedge.minMs, p95Ms);
+    const kind = this.#waitKind();
+    if (kind === undefined) return Number.POSITIVE_INFINITY;
+    return Math.max(hedge.minMs, this.#context.calls.times.p95Ms(candidate.slot, kind));
   }
 
   spend(budget: CallBudget, now: Instant): boolean {
     return this.#context.calls.budgets.spend(budget, now);
   }
 
-  #timesKind(): "stream" | "embedding" {
-    return this.#request.facts.kind === "embedding" ? "embedding" : "stream";
+  /** undefined: a whole answer, whose time depends on its length, which nobody knows before. */
+  #waitKind(): WaitKind | undefined {
+    const { kind, stream } = this.#request.facts;
+    if (kind === "embedding") return "embedding";
+    return stream ? "stream" : undefined;
   }
 
   #choose(request: NextRequest, tenant: TenantPlan, now: Instant): Choice | undefined {

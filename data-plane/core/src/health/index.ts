@@ -1,5 +1,6 @@
 // Which targets may be called.
 
+export { Baselines, type WaitKind } from "./baselines.ts";
 export type {
   EndedCall,
   Evidence,
@@ -7,6 +8,7 @@ export type {
   HealthChange,
   HealthPool,
   Standing,
-  Verdict,
 } from "./health.ts";
+export { judgeTickMs, OwnJudge } from "./own-judge.ts";
 export { ejection, PassiveHealth } from "./passive-health.ts";
+export type { ToldVerdict } from "./told-verdict.ts";

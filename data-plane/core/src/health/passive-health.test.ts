@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Evidence } from "./health.ts";
 import { ejection, PassiveHealth } from "./passive-health.ts";
+import type { ToldVerdict } from "./told-verdict.ts";
 
 function health(
   pools: readonly (readonly number[])[] = [[0, 1, 2, 3]],
@@ -135,13 +136,57 @@ test("a new arrangement keeps what was learned; a slot that is given away starts
   expect(made.share(0, 4_001)).toBe(1);
 });
 
-test("verdicts of the control plane halve or take the share", () => {
+const told = (verdict: ToldVerdict["verdict"], share: number, isProving = false): ToldVerdict => ({
+  verdict,
+  share,
+  isProving,
+  freezesBaseline: false,
+});
+
+test("a verdict gives the share; none leaves it whole", () => {
   const made = health();
-  made.judge(0, "degraded");
-  made.judge(1, "unhealthy");
-  expect([0, 1, 2].map((slot) => made.share(slot, 0))).toEqual([0.5, 0, 1]);
-  made.judge(0, "none");
+  made.judge(0, told("degraded", 0.5), 0);
+  made.judge(1, told("unhealthy", 0), 0);
+  made.judge(3, told("healthy", 0.1), 0);
+  expect([0, 1, 2, 3].map((slot) => made.share(slot, 0))).toEqual([0.5, 0, 1, 0.1]);
+  made.judge(0, undefined, 0);
   expect(made.share(0, 0)).toBe(1);
+});
+
+test("one that proves itself gets one request in a hundred, and one at a time", () => {
+  const made = health();
+  made.judge(0, told("unhealthy", 0, true), 0);
+  const asked = 20_000;
+  let given = 0;
+  for (let each = 0; each < asked; each++) if (made.share(0, each) > 0) given += 1;
+  expect(given / asked).toBeGreaterThan(0.007);
+  expect(given / asked).toBeLessThan(0.013);
+  made.started(0, asked);
+  for (let each = 0; each < 2_000; each++) expect(made.share(0, asked)).toBe(0);
+  made.ended({ slot: 0, evidence: "success", startedAt: asked }, asked + 10);
+  let again = 0;
+  for (let each = 0; each < 2_000; each++) if (made.share(0, asked + 20) > 0) again += 1;
+  expect(again).toBeGreaterThan(0);
+});
+
+test("a return by the region's verdict ends this proxy's own ejection", () => {
+  const made = health();
+  fail(made, 0, 5, 0);
+  made.judge(0, told("unhealthy", 0), 100);
+  made.judge(0, told("healthy", 0.1), 200);
+  expect(made.share(0, 200)).toBe(0.1);
+});
+
+test("a verdict that stays good overrules an ejection after a while, and a trial decides", () => {
+  const made = health();
+  fail(made, 0, 5, 0);
+  made.judge(0, undefined, 0);
+  for (let each = 0; each < 3; each++) fail(made, 0, 5, 10_000 * (each + 1));
+  const now = 30_000;
+  made.judge(0, told("healthy", 1), now + ejection.overruledMs - 1);
+  expect(made.standing(0, now + ejection.overruledMs - 1)).toBe("ejected");
+  made.judge(0, told("healthy", 1), now + ejection.overruledMs + 100);
+  expect(made.standing(0, now + ejection.overruledMs + 100)).toBe("trial");
 });
 
 test("any evidence: ejections are bounded in time and number where no other region is", () => {

@@ -2,7 +2,8 @@
 // The control plane pools the evidence of all proxies and says more slowly, and more surely, what is so.
 
 import { assertNever, type Instant, type Random } from "@meridian/proto/base";
-import type { EndedCall, Health, HealthChange, HealthPool, Standing, Verdict } from "./health.ts";
+import type { EndedCall, Health, HealthChange, HealthPool, Standing } from "./health.ts";
+import type { ToldVerdict } from "./told-verdict.ts";
 
 /** When hard failures eject, and for how long. */
 export const ejection = {
@@ -16,7 +17,12 @@ export const ejection = {
   capMs: 30_000,
   /** So long without an ejection forgets one of them. */
   forgiveMs: 300_000,
+  /** A verdict that is good for so long after an ejection overrules it: others have no trouble. */
+  overruledMs: 4_000,
 } as const;
+
+/** Share of the requests that a target may have while it proves itself; never more than one at a time. */
+const provingShare = 0.01;
 
 /** What is known of one target. */
 type Knowledge = {
@@ -32,7 +38,9 @@ type Knowledge = {
   ejections: number;
   /** Start of the trial that is under way. */
   trialAt: Instant | undefined;
-  verdict: Verdict;
+  told: ToldVerdict | undefined;
+  /** Start of the request by which it proves itself now. */
+  provingAt: Instant | undefined;
 };
 
 /** Health by this proxy's own evidence, and the control plane's verdicts. */
@@ -46,12 +54,14 @@ export class PassiveHealth implements Health {
   }
 
   share(slot: number, now: Instant): number {
+    const known = this.#bySlot[slot];
     switch (this.standing(slot, now)) {
       case "healthy":
-      case "trial":
-        return 1;
       case "degraded":
-        return 0.5;
+      case "trial":
+        return known?.told?.share ?? 1;
+      case "proving":
+        return known?.provingAt === undefined && this.#random.next() < provingShare ? 1 : 0;
       default:
         return 0;
     }
@@ -60,21 +70,33 @@ export class PassiveHealth implements Health {
   standing(slot: number, now: Instant): Standing {
     const known = this.#bySlot[slot];
     if (known === undefined) return "healthy";
+    const { told } = known;
+    if (told?.verdict === "unhealthy") return told.isProving ? "proving" : "unhealthy";
     if (known.ejectedUntil !== undefined) {
       if (now < known.ejectedUntil) return "ejected";
       return known.trialAt === undefined ? "trial" : "trial-running";
     }
-    return known.verdict === "none" ? "healthy" : known.verdict;
+    return told?.verdict ?? "healthy";
+  }
+
+  isFrozen(slot: number): boolean {
+    const known = this.#bySlot[slot];
+    return known?.ejectedUntil !== undefined || known?.told?.freezesBaseline === true;
   }
 
   started(slot: number, now: Instant): void {
     const known = this.#bySlot[slot];
-    if (known?.ejectedUntil === undefined || known.trialAt !== undefined) return;
+    if (known === undefined) return;
+    if (known.told?.isProving === true) known.provingAt ??= now;
+    if (known.ejectedUntil === undefined || known.trialAt !== undefined) return;
     if (now >= known.ejectedUntil) known.trialAt = now;
   }
 
   ended(call: EndedCall, now: Instant): HealthChange | undefined {
     const known = this.#know(call.slot);
+    if (known.provingAt !== undefined && call.startedAt >= known.provingAt) {
+      known.provingAt = undefined;
+    }
     const isTrial = known.trialAt !== undefined && call.startedAt >= known.trialAt;
     if (isTrial) known.trialAt = undefined;
     if (call.evidence === "nothing") return undefined;
@@ -94,9 +116,18 @@ export class PassiveHealth implements Health {
     return this.#eject(known, call.slot, reason.text, now);
   }
 
-  judge(slot: number, verdict: Verdict): void {
-    if (verdict === "none" && this.#bySlot[slot] === undefined) return;
-    this.#know(slot).verdict = verdict;
+  judge(slot: number, told: ToldVerdict | undefined, now: Instant): void {
+    if (told === undefined && this.#bySlot[slot] === undefined) return;
+    const known = this.#know(slot);
+    const wasOut = known.told?.verdict === "unhealthy";
+    known.told = told;
+    if (told === undefined || told.verdict === "unhealthy") return;
+    // It has proved itself to the whole region: what this proxy held against it is out of date.
+    if (wasOut) comeBack(known);
+    const isOverruled = now - known.ejectedAt >= ejection.overruledMs;
+    if (known.ejectedUntil !== undefined && isOverruled) {
+      known.ejectedUntil = Math.min(known.ejectedUntil, now);
+    }
   }
 
   arrange(pools: readonly HealthPool[]): void {
@@ -156,7 +187,7 @@ export class PassiveHealth implements Health {
   /** Out until its trial has gone well: one on trial has proved nothing yet. */
   #isOut(slot: number): boolean {
     const known = this.#bySlot[slot];
-    return known?.ejectedUntil !== undefined || known?.verdict === "unhealthy";
+    return known?.ejectedUntil !== undefined || known?.told?.verdict === "unhealthy";
   }
 
   #eject(known: Knowledge, slot: number, reason: string, now: Instant): HealthChange {
@@ -185,8 +216,17 @@ function newKnowledge(): Knowledge {
     ejectedAt: Number.NEGATIVE_INFINITY,
     ejections: 0,
     trialAt: undefined,
-    verdict: "none",
+    told: undefined,
+    provingAt: undefined,
   };
+}
+
+function comeBack(known: Knowledge): void {
+  known.ejectedUntil = undefined;
+  known.trialAt = undefined;
+  known.connectFailuresInRow = 0;
+  known.failuresInRow = 0;
+  known.connectFailures.length = 0;
 }
 
 /** Only a trial brings back: a success that began before the ejection is old news. */

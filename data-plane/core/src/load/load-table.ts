@@ -2,7 +2,7 @@
 // threads: each thread counts in a stripe of its own, so that cores do not fight over cache lines, and reads are sums.
 // Who owns a slot is slot-keeper.ts's business.
 
-/** Int32 fields of one slot in one stripe; the rest is room. */
+/** Int32 fields of one slot in one stripe. */
 const fields = {
   inFlight: 0,
   pendingTokens: 1,
@@ -10,6 +10,8 @@ const fields = {
   succeeded: 3,
   failed: 4,
   slow: 5,
+  connectFailed: 6,
+  timed: 7,
 } as const;
 
 /** 32 bytes: with an even number of slots a stripe begins on a cache line of its own. */
@@ -71,9 +73,9 @@ export class LoadTable {
     if (outcome !== "uncounted") Atomics.add(this.#cells, at + fields[outcome], 1);
   }
 
-  /** A call that is late, once for each. */
-  slow(slot: number): void {
-    Atomics.add(this.#cells, this.#own + slot * fieldsPerSlot + fields.slow, 1);
+  /** Something about a call, once for each: it is late, its wait can be judged, no connection came about. */
+  note(slot: number, what: "slow" | "timed" | "connectFailed"): void {
+    Atomics.add(this.#cells, this.#own + slot * fieldsPerSlot + fields[what], 1);
   }
 
   inFlight(slot: number): number {
@@ -84,7 +86,7 @@ export class LoadTable {
     return this.#sum(slot * fieldsPerSlot + fields.pendingTokens);
   }
 
-  counted(slot: number, what: "started" | "succeeded" | "failed" | "slow"): number {
+  counted(slot: number, what: Exclude<keyof typeof fields, "inFlight" | "pendingTokens">): number {
     return this.#sum(slot * fieldsPerSlot + fields[what]) >>> 0;
   }
 

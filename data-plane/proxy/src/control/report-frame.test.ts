@@ -18,7 +18,11 @@ function report(backends: readonly Partial<TargetReport>[], more: Partial<Engine
     pendingTokens: 0,
     ejected: false,
     draining: false,
-    verdict: "none" as const,
+    connectFailed: 0,
+    timed: 0,
+    told: undefined,
+    probers: [],
+    canaryVector: [],
     available: true,
     ...each,
   }));
@@ -38,7 +42,7 @@ function report(backends: readonly Partial<TargetReport>[], more: Partial<Engine
 }
 
 test("counts are what was added since the frame before; what is under way is as it is", () => {
-  const maker = createReportMaker(node);
+  const maker = createReportMaker(node, () => undefined);
   maker.make(1n, report([{ started: 5, succeeded: 3, failed: 1, inFlight: 1 }]), false);
   const frame = maker.make(
     2n,
@@ -49,13 +53,13 @@ test("counts are what was added since the frame before; what is under way is as 
 });
 
 test("a backend that begins to count anew is not reported with less than nothing", () => {
-  const maker = createReportMaker(node);
+  const maker = createReportMaker(node, () => undefined);
   maker.make(1n, report([{ started: 100 }]), false);
   expect(maker.make(2n, report([{ started: 3 }]), false).backends[0]?.started).toBe(3);
 });
 
 test("a backend that is new is reported with all that it counted", () => {
-  const maker = createReportMaker(node);
+  const maker = createReportMaker(node, () => undefined);
   maker.make(1n, report([{ name: "b0", started: 1 }]), false);
   const frame = maker.make(
     2n,
@@ -69,9 +73,41 @@ test("a backend that is new is reported with all that it counted", () => {
 });
 
 test("a proxy that never had a state frame says so", () => {
-  const frame = createReportMaker(node).make(1n, report([]), true);
+  const frame = createReportMaker(node, () => undefined).make(1n, report([]), true);
   expect(frame).toMatchObject({ stateAgeMs: 0xffff_ffff, draining: true, node: { id: "p1" } });
-  expect(createReportMaker(node).make(1n, report([], { stateAgeMs: 12.6 }), false).stateAgeMs).toBe(
-    13,
-  );
+  expect(
+    createReportMaker(node, () => undefined).make(1n, report([], { stateAgeMs: 12.6 }), false)
+      .stateAgeMs,
+  ).toBe(13);
+});
+
+test("probes are reported with the requests; a canary's time counts as a wait", () => {
+  const counts = {
+    probes: 5,
+    probesFailed: 1,
+    canaries: 2,
+    canariesWrong: 1,
+    timed: 2,
+    slow: 1,
+    canaryTokensPerDay: 900,
+    canaryVector: [1, 2],
+  };
+  const maker = createReportMaker(node, (name) => (name === "b0" ? counts : undefined));
+  maker.make(1n, report([{ timed: 3, slow: 1 }]), false);
+  counts.probes = 7;
+  counts.canaries = 3;
+  counts.timed = 3;
+  const [frame] = maker.make(2n, report([{ timed: 4, slow: 1 }]), false).backends;
+  expect(frame).toMatchObject({
+    probes: 2,
+    probesFailed: 0,
+    canaries: 1,
+    canariesWrong: 0,
+    timed: 2,
+    slow: 0,
+    canaryTokensPerDay: 900,
+    canaryVector: [1, 2],
+  });
+  const known = report([{ canaryVector: [1, 2] }]);
+  expect(maker.make(3n, known, false).backends[0]?.canaryVector).toEqual([]);
 });

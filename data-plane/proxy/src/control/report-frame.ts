@@ -9,20 +9,25 @@ import {
   type ReportFrame,
   ReportFrameSchema,
 } from "@meridian/proto/gen/sync_pb";
+import type { ProbeCounts } from "../probe/prober.ts";
 
 export type ReportMaker = {
   readonly make: (sequence: bigint, report: EngineReport, draining: boolean) => ReportFrame;
 };
 
+/** What the prober counted of a backend since it started; undefined: this proxy has not probed it. */
+export type ProbeReadings = (backend: string) => ProbeCounts | undefined;
+
 const neverMs = 0xffff_ffff;
 
 /** Counts of a report that is lost on its way are lost: counting them twice could raise a false alarm. */
-export function createReportMaker(node: Node): ReportMaker {
-  let former = new Map<string, TargetReport>();
+export function createReportMaker(node: Node, probes: ProbeReadings): ReportMaker {
+  let former = new Map<string, Reading>();
   return {
     make: (sequence, report, draining) => {
-      const backends = report.backends.map((each) => difference(former.get(each.name), each));
-      former = new Map(report.backends.map((each) => [each.name, each]));
+      const now = report.backends.map((each) => ({ ...each, probe: copyOf(probes(each.name)) }));
+      const backends = now.map((each) => difference(former.get(each.name), each));
+      former = new Map(now.map((each) => [each.name, each]));
       return create(ReportFrameSchema, {
         node,
         sequence,
@@ -37,15 +42,40 @@ export function createReportMaker(node: Node): ReportMaker {
   };
 }
 
-function difference(before: TargetReport | undefined, now: TargetReport): BackendReport {
+type Reading = TargetReport & { readonly probe: ProbeCounts | undefined };
+
+/** The prober counts on in its own object. */
+function copyOf(counts: ProbeCounts | undefined): ProbeCounts | undefined {
+  return counts === undefined ? undefined : { ...counts };
+}
+
+function difference(before: Reading | undefined, now: Reading): BackendReport {
   return create(BackendReportSchema, {
+    ...probeDifference(before?.probe, now),
     name: now.name,
     started: grown(before?.started, now.started),
     succeeded: grown(before?.succeeded, now.succeeded),
     failed: grown(before?.failed, now.failed),
+    connectFailed: grown(before?.connectFailed, now.connectFailed),
+    // A canary's time is judged like a request's first token.
+    timed: grown(before?.timed, now.timed) + grown(before?.probe?.timed, now.probe?.timed ?? 0),
+    slow: grown(before?.slow, now.slow) + grown(before?.probe?.slow, now.probe?.slow ?? 0),
     inFlight: now.inFlight,
     ejected: now.ejected,
   });
+}
+
+function probeDifference(before: ProbeCounts | undefined, { probe, canaryVector }: Reading) {
+  if (probe === undefined) return {};
+  return {
+    probes: grown(before?.probes, probe.probes),
+    probesFailed: grown(before?.probesFailed, probe.probesFailed),
+    canaries: grown(before?.canaries, probe.canaries),
+    canariesWrong: grown(before?.canariesWrong, probe.canariesWrong),
+    canaryTokensPerDay: probe.canaryTokensPerDay,
+    // Sent until the control plane has one to compare with.
+    canaryVector: canaryVector.length > 0 ? [] : [...probe.canaryVector],
+  };
 }
 
 /** A backend that was removed and named again counts from nothing. */

@@ -1,0 +1,34 @@
+// What the first token of each target usually takes, by slot and kind of request. See first-token-baseline.ts.
+
+import type { Instant } from "@meridian/proto/base";
+import { FirstTokenBaseline } from "./first-token-baseline.ts";
+
+/** Embeddings and answers that are streamed take times that have nothing to do with each other. */
+export type WaitKind = "stream" | "embedding";
+
+export class Baselines {
+  readonly #bySlot: (Partial<Record<WaitKind, FirstTokenBaseline>> | undefined)[] = [];
+
+  learn(
+    slot: number,
+    kind: WaitKind,
+    wait: { readonly inputTokens: number; readonly firstTokenMs: number },
+    now: Instant,
+  ): void {
+    const known = this.#bySlot[slot] ?? {};
+    this.#bySlot[slot] = known;
+    const baseline = known[kind] ?? new FirstTokenBaseline();
+    known[kind] = baseline;
+    baseline.learn(wait, now);
+  }
+
+  /** Beyond this a wait is slow; Infinity: too little is known. */
+  boundMs(slot: number, kind: WaitKind, inputTokens: number): number {
+    return this.#bySlot[slot]?.[kind]?.boundMs(inputTokens) ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** The slot is another target's from now on. */
+  forget(slot: number): void {
+    this.#bySlot[slot] = undefined;
+  }
+}
