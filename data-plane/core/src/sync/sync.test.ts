@@ -174,21 +174,6 @@ describe("the policy stream", () => {
     expect(sync.status(1).held?.hash).toBe(snapshot(1).hash);
   });
 
-  test("an activation that is answered after its session is in force, and the next answer is the new session's", () => {
-    const sync = machine();
-    sync.step({ kind: "start" }, 0);
-    const [one, two] = [snapshot(1), snapshot(2)];
-    const first = sync.step({ kind: "push", session: 1, push: makePush(undefined, one) }, 0);
-    sync.step({ kind: "closed", session: 1, reason: "test" }, 0);
-    const { session } = nextOpen(sync);
-    const second = sync.step({ kind: "push", session, push: makePush(undefined, two) }, 1_000);
-    expect(kinds([...first, ...second])).toEqual(["activate", "activate"]);
-    expect(first.flatMap((each) => activated(sync, each))).toEqual([]);
-    expect(sync.status(1_000).held?.hash).toBe(one.hash);
-    expect(kinds(second.flatMap((each) => activated(sync, each)))).toEqual(["ack"]);
-    expect(sync.status(1_000).held?.hash).toBe(two.hash);
-  });
-
   test("what is in force already is acknowledged without being activated again", () => {
     const sync = machine();
     sync.step({ kind: "start" }, 0);
