@@ -1,7 +1,6 @@
 // How the program listens, ends by a signal, and never outlives the one who started it.
 
-import type { Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Server } from "node:net";
 import { type Address, assert } from "@meridian/proto/base";
 import type { FastifyInstance } from "fastify";
 
@@ -46,11 +45,16 @@ export function listenOn(server: Server): Listener["listen"] {
     });
 }
 
-/** A Fastify app in the form of a listener's `listen`. */
-export function listenApp(app: FastifyInstance | undefined): Listener["listen"] {
+/** A Fastify app in the form of a listener's `listen`. With `reusePort` other threads may listen there too. */
+export function listenApp(
+  app: FastifyInstance | undefined,
+  reusePort: boolean,
+): Listener["listen"] {
   return async (address) => {
     assert(app !== undefined, "a proxy with a certificate has both servers");
-    await app.listen({ host: address.host, port: address.port });
+    // Fastify hands Node's own options on, and names but some of them in its type.
+    const options = { host: address.host, port: address.port, ...(reusePort && { reusePort }) };
+    await app.listen(options);
     // As above.
     return app.server.address() as AddressInfo;
   };

@@ -1,17 +1,15 @@
 // A proxy: settings, then the last-good snapshot, then serving, and only then the control plane.
 
 import { randomUUID } from "node:crypto";
-import { createEngine } from "@meridian/data-core/engine";
 import { type Clock, formatProblem, seededRandom } from "@meridian/proto/base";
-import type { Logger } from "pino";
 import { startControl } from "./control/start-control.ts";
-import { createDecisionPages, createDecisions, type Decisions } from "./decisions/index.ts";
-import { endBySignal, ListenError, listenAll, listenApp, listenOn, within } from "./lifecycle.ts";
+import { createDecisionPages } from "./decisions/index.ts";
+import { endBySignal, ListenError, listenAll, listenOn, within } from "./lifecycle.ts";
 import { createOpsServer } from "./ops-server.ts";
 import { RegionWatch } from "./region-watch.ts";
-import { createDataServer } from "./server/index.ts";
 import { readProxySettings, type Settings } from "./settings.ts";
 import { createLogger, createMetrics } from "./telemetry.ts";
+import { startListeners } from "./threads/listeners.ts";
 import { readTlsFiles, type TlsFiles } from "./tls.ts";
 
 const clock: Clock = { now: () => performance.now(), wall: () => Date.now() };
@@ -34,93 +32,46 @@ async function run(settings: Settings, tls: TlsFiles): Promise<void> {
   const logger = createLogger({ level: settings.logLevel, id, region });
   const metrics = createMetrics(region);
   const random = seededRandom(randomUUID());
-  let isStopping = false;
+  let stopping = false;
+  const isStopping = () => stopping;
 
-  const engine = createEngine({
-    region,
-    random: random.fork("engine"),
-    onHealthChange: (target, change) => logger.warn({ target, ...change }, "health changed"),
-  });
-  const decisions = openDecisions(settings, logger);
-  const server = createDataServer({
-    engine,
-    random: random.fork("server"),
-    clock,
-    settings,
-    peerTls: tls,
-    logger,
-    metrics,
-    decisions,
-  });
-  metrics.watchConnections(server.clientApp.server);
-  if (server.peerApp !== undefined) metrics.watchConnections(server.peerApp.server);
-  const control = await startControl({
-    settings,
-    tls,
-    clock,
-    random,
-    logger,
-    metrics,
-    engine,
-    server,
-    decisions,
-    isStopping: () => isStopping,
-  });
-  const { status } = control;
-  const watch = new RegionWatch({ region, clock, engine, status, isStopping: () => isStopping });
-
+  const listeners = await startListeners({ settings, tls, clock, random, logger, metrics });
+  const parts = { settings, tls, clock, random, logger, metrics, listeners, isStopping };
+  const control = await startControl(parts);
+  const { report } = listeners;
+  const watch = new RegionWatch({ region, clock, report, status: control.status, isStopping });
   const ops = createOpsServer({
     readiness: () => control.readiness(),
     region: () => watch.read(),
-    metrics: () =>
-      metrics.expose({
-        ...control.readings(),
-        isOpen: watch.read().isOpen,
-        decisionsDropped: decisions.dropped(),
-      }),
-    decisions: createDecisionPages(decisions, settings),
+    metrics: async () => {
+      const { decisionsDropped, metrics: others } = await listeners.counted();
+      const isOpen = watch.read().isOpen;
+      return metrics.expose({ ...control.readings(), isOpen, decisionsDropped }, others);
+    },
+    decisions: createDecisionPages(listeners.decisions, settings),
     metricsType: metrics.contentType,
   });
   try {
-    const listening = await listenAll([
-      {
-        name: "clients",
-        flag: "--listen",
-        address: settings.listen,
-        listen: listenApp(server.clientApp),
-      },
-      {
-        name: "peers",
-        flag: "--peer-listen",
-        address: settings.peerListen,
-        listen: listenApp(server.peerApp),
-      },
-      { name: "ops", flag: "--ops-listen", address: settings.opsListen, listen: listenOn(ops) },
-    ]);
-    logger.info({ ...listening, ...startCost() }, "listening");
+    const used = await listeners.listen();
+    const address = settings.opsListen;
+    const listen = listenOn(ops);
+    const own = await listenAll([{ name: "ops", flag: "--ops-listen", address, listen }]);
+    const threads = listeners.requestsByThread().length;
+    logger.info({ ...used, ...own, threads, ...startCost() }, "listening");
   } catch (cause) {
     if (!(cause instanceof ListenError)) throw cause;
     return fail(3, cause.message);
   }
   endBySignal(async (signal) => {
-    isStopping = true;
-    logger.info({ signal, live: server.stats().live, drainMs: settings.drainMs }, "draining");
-    const isDrained = await within(settings.drainMs, server.beginDrain());
+    stopping = true;
+    const live = report().liveRequests;
+    logger.info({ signal, live, drainMs: settings.drainMs }, "draining");
+    const isDrained = await within(settings.drainMs, listeners.beginDrain());
     logger.info({ isDrained }, "stopping");
-    await Promise.all([within(diskMs, control.close()), server.close()]);
-    await within(diskMs, decisions.close());
+    await Promise.all([within(diskMs, control.close()), listeners.close()]);
     logger.flush();
   });
   await control.connect();
-}
-
-function openDecisions(settings: Settings, logger: Logger): Decisions {
-  return createDecisions({
-    ...settings,
-    clock,
-    recordsMax: settings.decisionsMax,
-    failed: (cause) => logger.warn({ cause: String(cause) }, "decision records can't be written"),
-  });
 }
 
 /** What the start took, in real time and in processor time; the budget is one second. */

@@ -62,6 +62,12 @@ export const metricTable = {
     labels: ["direction"],
     help: "Bytes of connections with clients and other regions, received (in) and sent (out)",
   },
+  threadRequests: {
+    name: "meridian_thread_requests_total",
+    type: "counter",
+    labels: ["thread"],
+    help: "Requests admitted, by listener thread: the system spreads connections, not requests",
+  },
   inFlight: {
     name: "meridian_requests_in_flight",
     type: "gauge",

@@ -1,6 +1,6 @@
 // Keeps the verdict on the own region up to date, once a second and whenever somebody asks.
 
-import type { Engine } from "@meridian/data-core/engine";
+import type { EngineReport } from "@meridian/data-core/engine";
 import type { SyncStatus } from "@meridian/data-core/sync";
 import type { Clock } from "@meridian/proto/base";
 import { formatVersion } from "@meridian/proto/snapshot";
@@ -16,7 +16,7 @@ import {
 export type RegionWatchOptions = {
   readonly region: string;
   readonly clock: Clock;
-  readonly engine: Engine;
+  readonly report: () => EngineReport;
   readonly status: () => SyncStatus;
   readonly isStopping: () => boolean;
 };
@@ -35,9 +35,9 @@ export class RegionWatch {
   }
 
   read(): RegionReading {
-    const { clock, engine, region, status, isStopping } = this.#options;
+    const { clock, region, status, isStopping } = this.#options;
     const now = clock.now();
-    const report = engine.report(now);
+    const report = this.#options.report();
     const { held, stateAge } = status();
     const evidence: RegionEvidence = {
       isDrained: report.draining,

@@ -47,6 +47,11 @@ export const settingsTable = {
     { min: 0, max: 1_000_000 },
     { fallback: 10_000 },
   ),
+  MERIDIAN_THREADS: integer(
+    "threads that serve requests; 0: one per core that the process may use",
+    { min: 0, max: 256 },
+    { fallback: 0 },
+  ),
   MERIDIAN_LOG_LEVEL: text("trace, debug, info, warn, error or fatal", { fallback: "info" }),
 };
 
@@ -68,6 +73,8 @@ export type Settings = {
   readonly bodyBytesMax: number;
   /** Requests whose decision records are remembered; 0: none. */
   readonly decisionsMax: number;
+  /** 0: one per core. */
+  readonly threads: number;
   readonly logLevel: string;
 };
 
@@ -116,6 +123,7 @@ function arrange(read: SettingsOf<typeof settingsTable>): Settings {
     drainMs: read.MERIDIAN_DRAIN_MS,
     bodyBytesMax: read.MERIDIAN_BODY_MAX_BYTES,
     decisionsMax: read.MERIDIAN_DECISIONS,
+    threads: read.MERIDIAN_THREADS,
     logLevel: read.MERIDIAN_LOG_LEVEL,
   };
 }

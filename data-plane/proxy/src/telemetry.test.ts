@@ -34,6 +34,7 @@ const readings: Readings = {
   isReady: true,
   isOpen: false,
   decisionsDropped: 0,
+  requestsByThread: [4, 5],
 };
 
 function exchange(more: Partial<FinishedExchange>): FinishedExchange {
@@ -62,7 +63,7 @@ function exchange(more: Partial<FinishedExchange>): FinishedExchange {
 async function exposed(...exchanges: readonly Partial<FinishedExchange>[]): Promise<string> {
   const metrics = createMetrics("eu");
   for (const each of exchanges) metrics.finished(exchange(each));
-  return metrics.expose(readings);
+  return metrics.expose(readings, []);
 }
 
 test.each<[string, Partial<FinishedExchange>, string]>([
@@ -97,8 +98,8 @@ test("an answer of the own region crosses no border, and a refusal has no first 
 
 test("values that are read are read anew each time", async () => {
   const metrics = createMetrics("eu");
-  await metrics.expose(readings);
-  const text = await metrics.expose({ ...readings, report: { ...report, inputTokens: 130 } });
+  await metrics.expose(readings, []);
+  const text = await metrics.expose({ ...readings, report: { ...report, inputTokens: 130 } }, []);
   for (const line of [
     'meridian_tokens_total{direction="input"} 130',
     "meridian_requests_in_flight 3",

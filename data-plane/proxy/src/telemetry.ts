@@ -4,7 +4,15 @@ import type { Server } from "node:net";
 import type { EngineReport } from "@meridian/data-core/engine";
 import type { SnapshotSource, SyncStatus } from "@meridian/data-core/sync";
 import { type Logger, pino } from "pino";
-import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import {
+  AggregatorRegistry,
+  Counter,
+  Gauge,
+  Histogram,
+  type MetricObjectWithValues,
+  type MetricValue,
+  Registry,
+} from "prom-client";
 import { type MetricRow, metricTable } from "./metric-table.ts";
 import type { FinishedExchange, RequestMetrics } from "./server/index.ts";
 
@@ -18,7 +26,12 @@ export type Readings = {
   readonly isOpen: boolean;
   /** Decision records that did not get to disk. */
   readonly decisionsDropped: number;
+  /** Requests admitted so far, by listener thread. */
+  readonly requestsByThread: readonly number[];
 };
+
+/** One metric as it is handed from thread to thread. */
+export type MetricJson = MetricObjectWithValues<MetricValue<string>>;
 
 export type ProxyMetrics = RequestMetrics & {
   readonly snapshotApplied: (source: SnapshotSource) => void;
@@ -26,8 +39,13 @@ export type ProxyMetrics = RequestMetrics & {
   readonly lastGoodFailed: () => void;
   /** Counts the bytes of a server's connections from now on. */
   readonly watchConnections: (server: Server) => void;
-  /** The text that Prometheus reads. */
-  readonly expose: (readings: Readings) => Promise<string>;
+  /** What this thread counted of requests and connections, for the main thread to add. */
+  readonly counted: () => Promise<readonly MetricJson[]>;
+  /** The text that Prometheus reads; what other threads counted is added. */
+  readonly expose: (
+    readings: Readings,
+    others: readonly (readonly MetricJson[])[],
+  ) => Promise<string>;
   readonly contentType: string;
 };
 
@@ -35,9 +53,13 @@ export function createLogger(options: {
   readonly level: string;
   readonly id: string;
   readonly region: string;
+  /** Of a listener thread beside the main thread. */
+  readonly thread?: number;
 }): Logger {
-  const { level, id, region } = options;
-  return pino({ level, base: { program: id, region } }, pino.destination({ dest: 2, sync: false }));
+  const { level, id, region, thread } = options;
+  const base = { program: id, region, ...(thread === undefined ? {} : { thread }) };
+  // Threads write to one pipe: what is no longer than this is written as a whole (POSIX, PIPE_BUF).
+  return pino({ level, base }, pino.destination({ dest: 2, sync: false, maxWrite: 4_096 }));
 }
 
 /** From a quick local answer to a long generation, in seconds. */
@@ -55,18 +77,26 @@ export function createMetrics(ownRegion: string): ProxyMetrics {
     snapshotRefused: () => counters.snapshotsRefused.inc(),
     lastGoodFailed: () => counters.lastGoodFailures.inc(),
     watchConnections: (server) => connections.watch(server),
-    expose: (readings) => {
+    counted: async () => {
+      setBytes(counters, connections);
+      const metrics = await registry.getMetricsAsJSON();
+      return metrics.filter((each) => isCounted(each));
+    },
+    expose: async (readings, others) => {
       setGauges(gauges, readings);
+      setBytes(counters, connections);
       counters.tokens.reset();
       counters.tokens.inc({ direction: "input" }, readings.report.inputTokens);
       counters.tokens.inc({ direction: "output" }, readings.report.outputTokens);
-      const { received, sent } = connections.total();
-      counters.bytes.reset();
-      counters.bytes.inc({ direction: "in" }, received);
-      counters.bytes.inc({ direction: "out" }, sent);
       counters.decisionsDropped.reset();
       counters.decisionsDropped.inc(readings.decisionsDropped);
-      return registry.metrics();
+      counters.threadRequests.reset();
+      for (const [thread, requests] of readings.requestsByThread.entries()) {
+        counters.threadRequests.inc({ thread: String(thread) }, requests);
+      }
+      if (others.length === 0) return registry.metrics();
+      const all = [await registry.getMetricsAsJSON(), ...others];
+      return AggregatorRegistry.aggregate(all).metrics();
     },
     contentType: registry.contentType,
   };
@@ -87,11 +117,25 @@ function createCounters(registry: Registry) {
     firstToken: histogram(metricTable.firstToken),
     tokens: counter(metricTable.tokens),
     bytes: counter(metricTable.bytes),
+    threadRequests: counter(metricTable.threadRequests),
     snapshotsApplied: counter(metricTable.snapshotsApplied),
     snapshotsRefused: counter(metricTable.snapshotsRefused),
     lastGoodFailures: counter(metricTable.lastGoodFailures),
     decisionsDropped: counter(metricTable.decisionsDropped),
   };
+}
+
+function setBytes(counters: ReturnType<typeof createCounters>, connections: ConnectionBytes): void {
+  const { received, sent } = connections.total();
+  counters.bytes.reset();
+  counters.bytes.inc({ direction: "in" }, received);
+  counters.bytes.inc({ direction: "out" }, sent);
+}
+
+/** Gauges tell what is so now, and the main thread alone knows that. */
+function isCounted(metric: MetricJson): boolean {
+  // prom-client's type says a number, its values are words.
+  return String(metric.type) !== "gauge";
 }
 
 function createGauges(registry: Registry) {

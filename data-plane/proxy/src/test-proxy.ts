@@ -58,6 +58,8 @@ export class TestProxy {
         MERIDIAN_DATA_DIR: dataDir,
         MERIDIAN_TLS_DIR: tlsDir,
         MERIDIAN_CONTROL: controls.join(","),
+        // Many proxies share a test's machine.
+        MERIDIAN_THREADS: "1",
         ...more,
       },
     });

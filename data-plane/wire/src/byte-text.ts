@@ -19,16 +19,6 @@ export function decodeUtf8(text: ByteText): string {
   }
 }
 
-/**
- * The bytes of characters, as UTF-8. Half of a surrogate pair has none: U+FFFD stands for it.
- *
- * @example encodeUtf8("café") // → "caf\u00c3\u00a9"
- */
-export function encodeUtf8(text: string): ByteText {
-  if (isAscii(text)) return text;
-  return encodeURIComponent(text.replace(/\p{Cs}/gu, "\ufffd")).replace(/%([0-9A-F]{2})/g, byteOf);
-}
-
 /** JSON in ASCII alone, so that it is the same as text and as bytes. */
 export function asciiJson(value: unknown): ByteText {
   return JSON.stringify(value).replace(/[\u0080-\uffff]/g, escapeUnit);
@@ -40,10 +30,6 @@ export function isAscii(text: string): boolean {
     if (text.charCodeAt(index) > 0x7f) return false;
   }
   return true;
-}
-
-function byteOf(_: string, hexadecimal: string): string {
-  return String.fromCharCode(Number.parseInt(hexadecimal, 16));
 }
 
 function percent(character: string): string {

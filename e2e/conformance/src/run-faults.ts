@@ -21,15 +21,19 @@ export type FaultsPlan = {
 
 /** Cells whose name has the text `only`, "" for all; of these a spread of so many over all faults and moments. */
 export function planFaults(only: string, cellsMax: number): FaultsPlan {
-  const chosen = <C extends { readonly name: string }>(cells: readonly C[], max: number) =>
-    spread(
-      cells.filter((each) => each.name.includes(only)),
-      max,
-    );
+  const chosen = <C extends { readonly name: string }>(
+    cells: readonly C[],
+    max: number,
+    kindOf: (cell: C) => string,
+  ) => {
+    const named = cells.filter((each) => each.name.includes(only));
+    return spread(named, max, kindOf);
+  };
+  const placeOf = (cell: Cell) => `${cell.fault} ${cell.moment}`;
   return {
-    matrix: chosen(allCells(), cellsMax),
-    aimock: chosen(aimockCells(), cellsMax / 5),
-    health: chosen(healthCells(), cellsMax / 10),
+    matrix: chosen(allCells(), cellsMax, placeOf),
+    aimock: chosen(aimockCells(), cellsMax / 5, placeOf),
+    health: chosen(healthCells(), cellsMax / 10, (cell) => cell.standing),
     cuts: only === "" || only === "cuts",
   };
 }

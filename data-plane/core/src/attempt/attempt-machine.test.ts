@@ -261,3 +261,11 @@ test("a client that leaves during a back-off ends it", () => {
   expect(kinds(made.step({ kind: "client-gone" }, 3))).toEqual(["finish client-gone"]);
   expect(made.wakeAt()).toBe(Number.POSITIVE_INFINITY);
 });
+
+test("a request that comes without any time left is refused unasked", () => {
+  const { machine: made, fake } = machine(2, { totalMs: 0 });
+  expect(made.step({ kind: "start" }, 7)).toMatchObject([
+    { ending: { kind: "refused", cause: { last: { kind: "total-timeout" } } } },
+  ]);
+  expect(fake.ends).toEqual([]);
+});

@@ -10,13 +10,13 @@ import type {
   Attempts,
   Budgets,
   CallRole,
-  Candidate,
   Choice,
   Ending,
   NoChoice,
 } from "./attempt.ts";
-import { isUnsent, ruleOf, type UpstreamFailure, upstreamFailure } from "./failure.ts";
-import { LiveCall } from "./live-call.ts";
+import { CallLedger } from "./call-ledger.ts";
+import { ruleOf, type UpstreamFailure, upstreamFailure } from "./failure.ts";
+import type { LiveCall } from "./live-call.ts";
 
 const nothing: readonly AttemptCommand[] = [];
 const never = Number.POSITIVE_INFINITY;
@@ -35,12 +35,8 @@ export class AttemptMachine implements Attempts {
   readonly #ports: AttemptPorts;
   readonly #budgets: Budgets;
   readonly #random: Random;
-  readonly #records: AttemptRecord[] = [];
-  readonly #excluded: number[] = [];
-  /** At most two. */
-  readonly #live: LiveCall[] = [];
+  readonly #calls: CallLedger;
   #state: "new" | "trying" | "committed" | "finished" = "new";
-  #counted = 0;
   #isPaused = false;
   #totalAt: Instant = never;
   /** End of a back-off; Infinity when there is none. */
@@ -60,6 +56,7 @@ export class AttemptMachine implements Attempts {
     this.#ports = ports;
     this.#budgets = budgets;
     this.#random = random;
+    this.#calls = new CallLedger(ports, budgets);
     this.#mayHedge = budgets.hedges;
   }
 
@@ -76,7 +73,7 @@ export class AttemptMachine implements Attempts {
       case "resumed":
         return this.#pause(event.kind === "paused", now);
       default: {
-        const call = this.#live.find((each) => each.record.attempt === event.attempt);
+        const call = this.#calls.find(event.attempt);
         return call === undefined ? nothing : this.#hear(call, event, now);
       }
     }
@@ -85,7 +82,7 @@ export class AttemptMachine implements Attempts {
   wakeAt(): Instant {
     if (this.#state === "finished") return never;
     let at = Math.min(this.#totalAt, this.#retryAt);
-    for (const call of this.#live) at = Math.min(at, call.dueAt());
+    for (const call of this.#calls.live) at = Math.min(at, call.dueAt());
     return at;
   }
 
@@ -98,7 +95,7 @@ export class AttemptMachine implements Attempts {
   }
 
   mayContinue(): boolean {
-    return this.#budgets.continues && this.#counted < this.#budgets.attempts;
+    return this.#budgets.continues && this.#calls.left() > 0;
   }
 
   finished(): boolean {
@@ -106,18 +103,19 @@ export class AttemptMachine implements Attempts {
   }
 
   records(): readonly AttemptRecord[] {
-    return this.#records;
+    return this.#calls.records;
   }
 
   #start(now: Instant): readonly AttemptCommand[] {
     if (this.#state !== "new") return nothing;
     this.#state = "trying";
     this.#totalAt = now + this.#budgets.totalMs;
-    return this.#callNext(now);
+    // Another region may have used up the caller's time.
+    return now >= this.#totalAt ? this.#endOfTime(now) : this.#callNext(now);
   }
 
   #leave(now: Instant): readonly AttemptCommand[] {
-    const commands = this.#cancelAll(undefined, now);
+    const commands = this.#calls.cancelAll(undefined, now);
     return [...commands, this.#finish({ kind: "client-gone" })];
   }
 
@@ -170,14 +168,14 @@ export class AttemptMachine implements Attempts {
     this.#state = "committed";
     this.#speaker = attempt;
     this.#broken = undefined;
-    if (this.#live.length < 2) return [{ kind, attempt }];
+    if (this.#calls.live.length < 2) return [{ kind, attempt }];
     return [{ kind, attempt }, ...this.#cancelOthers(call, now)];
   }
 
   #complete(call: LiveCall, now: Instant): readonly AttemptCommand[] {
     const { attempt } = call.record;
     const commands = call.token(now) ? this.#speak(call, now) : nothing;
-    this.#end(call, "complete", undefined, now);
+    this.#calls.end(call, "complete", undefined, now);
     return [...commands, this.#finish({ kind: "complete", attempt })];
   }
 
@@ -185,27 +183,27 @@ export class AttemptMachine implements Attempts {
   #reject(call: LiveCall, now: Instant): readonly AttemptCommand[] {
     const { attempt } = call.record;
     if (this.#speaker === attempt) return nothing;
-    this.#end(call, "rejected", undefined, now);
+    this.#calls.end(call, "rejected", undefined, now);
     if (this.#state === "committed") return this.#goOn(now);
-    const commands = this.#cancelAll(undefined, now);
+    const commands = this.#calls.cancelAll(undefined, now);
     return [...commands, this.#finish({ kind: "rejected", attempt })];
   }
 
   #fail(call: LiveCall, failure: UpstreamFailure, now: Instant): readonly AttemptCommand[] {
-    this.#end(call, "failed", failure, now);
+    this.#calls.end(call, "failed", failure, now);
     if (this.#state === "committed") {
       this.#broken ??= failure;
       return this.#goOn(now);
     }
     this.#last = failure;
     // The other one may still answer.
-    return this.#live.length > 0 ? nothing : this.#retry(failure, now);
+    return this.#calls.live.length > 0 ? nothing : this.#retry(failure, now);
   }
 
   #retry(failure: UpstreamFailure, now: Instant): readonly AttemptCommand[] {
     if (now >= this.#totalAt) return this.#endOfTime(now);
     const rule = ruleOf(failure);
-    const choice = rule.retried ? this.#next("retry", now) : notRetried;
+    const choice = rule.retried ? this.#calls.next("retry", now) : notRetried;
     if (choice.candidate === undefined) return [this.#refuse(choice)];
     if (!rule.spends) return [this.#call(choice, "retry", now)];
     if (!this.#ports.spend("retry", now)) return [this.#refuse(budgetSpent)];
@@ -223,7 +221,7 @@ export class AttemptMachine implements Attempts {
     const failure = this.#broken ?? upstreamFailure("truncated", "the answer broke off");
     const may = this.mayContinue() && this.#continuable && now < this.#totalAt;
     if (may && ruleOf(failure).continued) {
-      const choice = this.#next("continuation", now);
+      const choice = this.#calls.next("continuation", now);
       if (choice.candidate !== undefined) return [this.#call(choice, "continuation", now)];
     }
     return [this.#finish({ kind: "broken", attempt: this.#speaker, failure })];
@@ -237,7 +235,7 @@ export class AttemptMachine implements Attempts {
       return this.#callNext(now);
     }
     const commands: AttemptCommand[] = [];
-    for (const call of [...this.#live]) {
+    for (const call of [...this.#calls.live]) {
       if (now >= call.slowAt) this.#markSlow(call, now);
       if (now >= call.hedgeAt) commands.push(...this.#hedge(call, now));
       if (now >= call.boundAt) commands.push(...this.#overdue(call, now));
@@ -248,18 +246,18 @@ export class AttemptMachine implements Attempts {
   /** A stalled stream is cut. Before its first token a call is cut only for another: late is better than never. */
   #overdue(call: LiveCall, now: Instant): readonly AttemptCommand[] {
     const failure = call.lateness();
-    const { candidate, role } = call.record;
+    const { role } = call.record;
     if (call === this.#speaking()) {
       this.#broken = failure;
-      return [this.#cancel(call, failure, now), ...this.#goOn(now)];
+      return [this.#calls.cancel(call, failure, now), ...this.#goOn(now)];
     }
     const successor = role === "continuation" ? role : "retry";
-    const choice = this.#next(successor, now, isReturned(candidate, failure) ? 1 : 0);
+    const choice = this.#calls.next(successor, now, { call, failure });
     if (choice.candidate === undefined || !this.#pays(successor, failure, now)) {
       call.waitOn();
       return nothing;
     }
-    const cancelled = this.#cancel(call, failure, now);
+    const cancelled = this.#calls.cancel(call, failure, now);
     return [cancelled, this.#call(choice, successor, now)];
   }
 
@@ -271,8 +269,8 @@ export class AttemptMachine implements Attempts {
   /** One second call for each request, beside the only live one. */
   #hedge(call: LiveCall, now: Instant): readonly AttemptCommand[] {
     call.hedgeAt = never;
-    if (!this.#mayHedge || this.#live.length > 1) return nothing;
-    const choice = this.#next("hedge", now);
+    if (!this.#mayHedge || this.#calls.live.length > 1) return nothing;
+    const choice = this.#calls.next("hedge", now);
     if (choice.candidate === undefined || !this.#ports.spend("hedge", now)) return nothing;
     this.#mayHedge = false;
     return [this.#call(choice, "hedge", now)];
@@ -289,7 +287,7 @@ export class AttemptMachine implements Attempts {
     const failure = upstreamFailure("total-timeout", "the time for the request is over");
     const attempt = this.#speaker;
     const wasCommitted = this.#state === "committed";
-    const commands = this.#cancelAll(failure, now);
+    const commands = this.#calls.cancelAll(failure, now);
     this.#last = failure;
     const finish = wasCommitted
       ? this.#finish({ kind: "broken", attempt, failure: this.#broken ?? failure })
@@ -298,75 +296,35 @@ export class AttemptMachine implements Attempts {
   }
 
   #callNext(now: Instant): readonly AttemptCommand[] {
-    const role = this.#records.length === 0 ? "first" : "retry";
-    const choice = this.#next(role, now);
+    const role = this.#calls.records.length === 0 ? "first" : "retry";
+    const choice = this.#calls.next(role, now);
     return [choice.candidate === undefined ? this.#refuse(choice) : this.#call(choice, role, now)];
   }
 
-  /** `returned`: calls that are about to be given back. */
-  #next(role: CallRole, now: Instant, returned = 0): Choice | NoChoice {
-    const callsLeft = this.#budgets.attempts - this.#counted + returned;
-    if (callsLeft <= 0) return noCallLeft;
-    return this.#ports.next({ excluded: this.#excluded, callsLeft, role }, now);
-  }
-
   #call(choice: Choice, role: CallRole, now: Instant): AttemptCommand {
-    const { candidate } = choice;
-    const attempt = this.#records.length + 1;
-    this.#counted += 1;
-    this.#excluded.push(candidate.slot);
-    const call = new LiveCall({ attempt, choice, role, now }, this.#budgets);
-    call.slowAt = Math.min(call.slowAt, now + this.#ports.slowAfterMs(candidate));
-    if (this.#mayHedge && this.#state === "trying" && this.#live.length === 0) {
-      call.hedgeAt = now + this.#ports.hedgeDelayMs(candidate);
+    const isAlone = this.#calls.live.length === 0;
+    const call = this.#calls.open(choice, role, now);
+    call.slowAt = Math.min(call.slowAt, now + this.#ports.slowAfterMs(choice.candidate));
+    if (this.#mayHedge && isAlone && this.#state === "trying") {
+      call.hedgeAt = now + this.#ports.hedgeDelayMs(choice.candidate);
     }
-    this.#records.push(call.record);
-    this.#live.push(call);
-    this.#ports.started(candidate, now);
-    return { kind: "call", attempt, choice, role };
+    return { kind: "call", attempt: call.record.attempt, choice, role };
   }
 
   /** The call that the client hears now. */
   #speaking(): LiveCall | undefined {
-    if (this.#state !== "committed") return undefined;
-    return this.#live.find((each) => each.record.attempt === this.#speaker);
+    return this.#state === "committed" ? this.#calls.find(this.#speaker) : undefined;
   }
 
   #cancelOthers(winner: LiveCall, now: Instant): readonly AttemptCommand[] {
-    const losers = this.#live.filter((each) => each !== winner);
+    const losers = this.#calls.live.filter((each) => each !== winner);
     return losers.map((loser) => {
       const { candidate, startedAt } = loser.record;
       // Its wait was cut short, but is known to be this long: left out, slow targets would look quicker than they are.
       const wait = { ms: now - startedAt, isCut: true, isSlow: loser.record.slow };
       this.#ports.waited(candidate, wait, now);
-      return this.#cancel(loser, undefined, now);
+      return this.#calls.cancel(loser, undefined, now);
     });
-  }
-
-  #cancelAll(failure: UpstreamFailure | undefined, now: Instant): readonly AttemptCommand[] {
-    return [...this.#live].map((each) => this.#cancel(each, failure, now));
-  }
-
-  /** Ends a call from our side; with a failure it is the upstream's doing. */
-  #cancel(call: LiveCall, failure: UpstreamFailure | undefined, now: Instant): AttemptCommand {
-    this.#end(call, failure === undefined ? "cancelled" : "failed", failure, now);
-    return { kind: "cancel", attempt: call.record.attempt };
-  }
-
-  #end(
-    call: LiveCall,
-    outcome: "complete" | "rejected" | "cancelled" | "failed",
-    failure: UpstreamFailure | undefined,
-    now: Instant,
-  ): void {
-    const { record } = call;
-    record.outcome = outcome;
-    record.failure = failure;
-    record.endedAt = now;
-    this.#live.splice(this.#live.indexOf(call), 1);
-    const { candidate, startedAt } = record;
-    if (failure !== undefined && isReturned(candidate, failure)) this.#counted -= 1;
-    this.#ports.ended({ candidate, outcome, failure, startedAt }, now);
   }
 
   #refuse({ reason, retryAfterMs }: Pick<NoChoice, "reason" | "retryAfterMs">): AttemptCommand {
@@ -379,12 +337,6 @@ export class AttemptMachine implements Attempts {
   }
 }
 
-const noCallLeft: NoChoice = {
-  candidate: undefined,
-  reason: "every allowed attempt was made",
-  retryAfterMs: undefined,
-};
-
 const notRetried: NoChoice = {
   candidate: undefined,
   reason: "trying again would not help",
@@ -392,9 +344,3 @@ const notRetried: NoChoice = {
 };
 
 const budgetSpent = { reason: "the retry budget is spent", retryAfterMs: undefined };
-
-/** A peer that took nothing cost one round trip and no work: it counts as no attempt, and the next region is asked. */
-function isReturned(candidate: Candidate, failure: UpstreamFailure): boolean {
-  if (candidate.kind !== "peer") return false;
-  return failure.kind === "region-refused" || isUnsent(failure);
-}

@@ -13,6 +13,7 @@ export type {
   Engine,
   EngineReport,
   Outcome,
+  PreparedSnapshot,
   Refusal,
   RefusalReason,
   RequestFacts,

@@ -3,6 +3,7 @@
 import { type Problem, problem, refuses } from "@meridian/proto/base";
 import type { Snapshot } from "@meridian/proto/gen/snapshot_pb";
 import type { PolicyPush } from "@meridian/proto/gen/sync_pb";
+import { compareVersions } from "@meridian/proto/snapshot";
 import type { Refusal, SnapshotSource, SyncCommand } from "./events.ts";
 import { judgeOffer, judgePush } from "./judge.ts";
 
@@ -19,7 +20,7 @@ export type Holding = {
     snapshot: Snapshot,
     source: Exclude<SnapshotSource, "control">,
   ) => readonly SyncCommand[];
-  /** The shell's answer to an activation. Answers to others than the newest are ignored. */
+  /** The shell's answer to an activation; only the newest is told to a control plane. Shells answer in order. */
   readonly activated: (activation: number, problems: readonly Problem[]) => readonly SyncCommand[];
 };
 
@@ -35,6 +36,8 @@ type Hand = {
   readonly region: string;
   held: Snapshot | undefined;
   pending: Pending | undefined;
+  /** Activations without an answer whose session is over: a newer one was begun beside them. */
+  readonly replaced: Map<number, Snapshot>;
   refused: Refusal | undefined;
   activations: number;
 };
@@ -44,6 +47,7 @@ export function createHolding(region: string): Holding {
     region,
     held: undefined,
     pending: undefined,
+    replaced: new Map(),
     refused: undefined,
     activations: 0,
   };
@@ -98,6 +102,9 @@ function activate(
   session: number | undefined,
 ): readonly SyncCommand[] {
   hand.activations += 1;
+  if (hand.pending !== undefined) {
+    hand.replaced.set(hand.pending.activation, hand.pending.snapshot);
+  }
   hand.pending = { activation: hand.activations, snapshot, source, session };
   return [{ kind: "activate", activation: hand.activations, snapshot, source }];
 }
@@ -107,7 +114,13 @@ function finish(
   activation: number,
   problems: readonly Problem[],
 ): readonly SyncCommand[] {
-  const { pending } = hand;
+  const { pending, replaced } = hand;
+  const late = replaced.get(activation);
+  if (late !== undefined) {
+    replaced.delete(activation);
+    if (!refuses(problems) && isNewer(late, hand.held)) hand.held = late;
+    return [];
+  }
   if (pending === undefined || pending.activation !== activation) return [];
   const { session, snapshot, source } = pending;
   hand.pending = undefined;
@@ -119,6 +132,11 @@ function finish(
   if (session === undefined) return [{ kind: "decline", source, problems }];
   hand.refused = { version: snapshot.version, problems };
   return [{ kind: "nack", session, version: snapshot.version, problems }];
+}
+
+function isNewer(next: Snapshot, held: Snapshot | undefined): boolean {
+  if (held?.version === undefined) return true;
+  return next.version !== undefined && compareVersions(next.version, held.version) > 0;
 }
 
 function acknowledge(session: number, held: Snapshot | undefined): readonly SyncCommand[] {

@@ -34,8 +34,12 @@ export type ControlLinkOptions = {
   readonly random: Random;
   readonly limits?: Partial<SyncLimits>;
   readonly logger: ControlLogger;
-  /** Puts a snapshot in force, as a whole or not at all; problems that are more than warnings: it is not. */
-  readonly activate: (snapshot: Snapshot, source: SnapshotSource) => readonly Problem[];
+  /** Puts a snapshot in force, as a whole or not at all, and answers; problems more than warnings: it is not. */
+  readonly activate: (
+    snapshot: Snapshot,
+    source: SnapshotSource,
+    answer: (problems: readonly Problem[]) => void,
+  ) => void;
   readonly observe: (frame: StateFrame) => void;
   readonly report: () => { readonly engine: EngineReport; readonly draining: boolean };
   /** Records of a decision or a request, for operators who ask. */
@@ -200,8 +204,9 @@ class Link implements ControlLink {
   }
 
   #activate(command: Extract<SyncCommand, { kind: "activate" }>): void {
-    const problems = this.#options.activate(command.snapshot, command.source);
-    this.#step({ kind: "activated", activation: command.activation, problems });
+    this.#options.activate(command.snapshot, command.source, (problems) =>
+      this.#step({ kind: "activated", activation: command.activation, problems }),
+    );
   }
 
   #refuse(command: Extract<SyncCommand, { kind: "nack" }>): void {

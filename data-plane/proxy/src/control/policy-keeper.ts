@@ -1,21 +1,18 @@
 // Puts snapshots in force, wherever they come from, and keeps the newest on disk.
 
-import type { Engine } from "@meridian/data-core/engine";
 import type { SnapshotSource } from "@meridian/data-core/sync";
-import { type Clock, formatProblem, type Problem } from "@meridian/proto/base";
+import { formatProblem, type Problem, refuses } from "@meridian/proto/base";
 import type { Snapshot } from "@meridian/proto/gen/snapshot_pb";
 import { formatVersion } from "@meridian/proto/snapshot";
-import type { DataServer } from "../server/index.ts";
 import type { ProxyMetrics } from "../telemetry.ts";
+import type { Listeners } from "../threads/listeners.ts";
 import type { ControlLogger } from "./control-link.ts";
 import { type LastGood, openLastGood } from "./last-good.ts";
 
 export type PolicyKeeperOptions = {
   readonly region: string;
   readonly dataDir: string;
-  readonly clock: Clock;
-  readonly engine: Engine;
-  readonly server: Pick<DataServer, "refreshUpstreams">;
+  readonly listeners: Pick<Listeners, "activate">;
   readonly logger: ControlLogger;
   readonly metrics: Pick<ProxyMetrics, "snapshotApplied" | "lastGoodFailed">;
 };
@@ -24,6 +21,9 @@ export class PolicyKeeper {
   readonly #options: PolicyKeeperOptions;
   readonly #lastGood: LastGood;
   #writing: Promise<void> = Promise.resolve();
+  /** Activations without an answer yet, and who waits for the last one's. */
+  #underWay = 0;
+  readonly #waiting: (() => void)[] = [];
 
   constructor(options: PolicyKeeperOptions) {
     this.#options = options;
@@ -41,15 +41,29 @@ export class PolicyKeeper {
   }
 
   /** As a whole or not at all; problems that are more than warnings: the former one stays in force. */
-  activate(snapshot: Snapshot, source: SnapshotSource): readonly Problem[] {
-    const { clock, engine, logger, metrics, server } = this.#options;
-    const applied = engine.apply({ kind: "snapshot", snapshot }, clock.now());
-    if (applied.kind === "err") return applied.error;
-    server.refreshUpstreams();
-    metrics.snapshotApplied(source);
-    logger.info({ version: formatVersion(snapshot.version), source }, "policy in force");
-    if (source !== "disk") this.#keep(snapshot);
-    return [];
+  activate(
+    snapshot: Snapshot,
+    source: SnapshotSource,
+    answer: (problems: readonly Problem[]) => void,
+  ): void {
+    const { listeners, logger, metrics } = this.#options;
+    this.#underWay += 1;
+    listeners.activate(snapshot, (problems) => {
+      this.#underWay -= 1;
+      if (!refuses(problems)) {
+        metrics.snapshotApplied(source);
+        logger.info({ version: formatVersion(snapshot.version), source }, "policy in force");
+        if (source !== "disk") this.#keep(snapshot);
+      }
+      answer(problems);
+      if (this.#underWay > 0) return;
+      for (const resolve of this.#waiting.splice(0)) resolve();
+    });
+  }
+
+  /** Resolves when no activation is under way. */
+  async settled(): Promise<void> {
+    if (this.#underWay > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
   /** Resolves when nothing is left to be written. */

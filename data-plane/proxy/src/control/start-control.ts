@@ -1,18 +1,16 @@
 // Everything that a proxy knows from others: the last-good file first, then siblings and control planes.
 
 import { create } from "@bufbuild/protobuf";
-import type { Engine } from "@meridian/data-core/engine";
 import type { SyncStatus } from "@meridian/data-core/sync";
 import type { Clock, Random } from "@meridian/proto/base";
 import { NodeSchema } from "@meridian/proto/gen/sync_pb";
-import type { Decisions } from "../decisions/index.ts";
-import type { DataServer } from "../server/index.ts";
 import type { Settings } from "../settings.ts";
 import type { ProxyMetrics, Readings } from "../telemetry.ts";
+import type { Listeners } from "../threads/listeners.ts";
 import type { TlsFiles } from "../tls.ts";
 import { type ControlLink, type ControlLogger, createControlLink } from "./control-link.ts";
 import { PolicyKeeper } from "./policy-keeper.ts";
-import { seekSnapshot, serveSnapshot } from "./siblings.ts";
+import { seekSnapshot } from "./siblings.ts";
 
 export type ControlParts = {
   readonly settings: Settings;
@@ -21,9 +19,7 @@ export type ControlParts = {
   readonly random: Random;
   readonly logger: ControlLogger;
   readonly metrics: ProxyMetrics;
-  readonly engine: Engine;
-  readonly server: DataServer;
-  readonly decisions: Pick<Decisions, "find" | "stateSeen">;
+  readonly listeners: Listeners;
   readonly isStopping: () => boolean;
 };
 
@@ -41,28 +37,20 @@ const build = "0.1.0";
 
 /** Resolves when the last-good snapshot, if there is one, is in force. */
 export async function startControl(parts: ControlParts): Promise<Control> {
-  const { settings, engine, server, clock, metrics } = parts;
-  const keeper = new PolicyKeeper({
-    ...settings,
-    engine,
-    server,
-    clock,
-    metrics,
-    logger: parts.logger,
-  });
+  const { settings, listeners, logger, metrics } = parts;
+  const keeper = new PolicyKeeper({ ...settings, listeners, metrics, logger });
   const link = createLink(parts, keeper);
-  if (server.peerApp !== undefined) {
-    serveSnapshot(server.peerApp, settings.region, () => link.status().held);
-  }
   const kept = await keeper.readLastGood();
   if (kept !== undefined) link.offer(kept, "disk");
+  await keeper.settled();
 
   const stopping = new AbortController();
   return {
     status: () => link.status(),
     readiness: () => readiness(link, parts.isStopping()),
     readings: () => ({
-      report: engine.report(clock.now()),
+      report: listeners.report(),
+      requestsByThread: listeners.requestsByThread(),
       status: link.status(),
       controls: new Map(settings.controls.map((each) => [each, each === link.address()])),
       isReady: readiness(link, parts.isStopping()).isReady,
@@ -80,7 +68,7 @@ export async function startControl(parts: ControlParts): Promise<Control> {
 }
 
 function createLink(parts: ControlParts, keeper: PolicyKeeper): ControlLink {
-  const { clock, decisions, engine, isStopping, logger, metrics, random, settings, tls } = parts;
+  const { clock, isStopping, listeners, logger, metrics, random, settings, tls } = parts;
   const { id, region } = settings;
   return createControlLink({
     node: create(NodeSchema, { id, region, build }),
@@ -89,13 +77,10 @@ function createLink(parts: ControlParts, keeper: PolicyKeeper): ControlLink {
     clock,
     random: random.fork("control"),
     logger,
-    activate: (snapshot, source) => keeper.activate(snapshot, source),
-    observe: (frame) => {
-      engine.apply({ kind: "state", frame }, clock.now());
-      decisions.stateSeen();
-    },
-    explain: (id) => decisions.find(id),
-    report: () => ({ engine: engine.report(clock.now()), draining: isStopping() }),
+    activate: (snapshot, source, answer) => keeper.activate(snapshot, source, answer),
+    observe: (frame) => listeners.observe(frame),
+    explain: (id) => listeners.decisions.find(id),
+    report: () => ({ engine: listeners.report(), draining: isStopping() }),
     refused: () => metrics.snapshotRefused(),
   });
 }

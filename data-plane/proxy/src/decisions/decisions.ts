@@ -44,8 +44,8 @@ export type DecisionsOptions = {
   readonly failed: (cause: unknown) => void;
 };
 
-/** A client may send one request id again and again. */
-const foundMax = 16;
+/** Records that one question finds: a client may send one request id again and again. */
+export const foundMax = 16;
 
 const mebibyte = 1_048_576;
 /** Two segments of a few thousand records: at this rate they hold the last minutes of the worst outage. */

@@ -5,6 +5,7 @@ import { ask, oneRegion, type Script, useBeds } from "./test-bed.ts";
 const { upstream, bed, atEnd } = useBeds();
 
 const event = `data: {"choices":[{"index":0,"delta":{"content":"${"x".repeat(1_000)}"}}]}\n\n`;
+const end = 'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n';
 const events = 60_000;
 const body = JSON.stringify({ model: "m", messages: [], stream: true });
 
@@ -20,7 +21,7 @@ function longStream(written: { events: number }): Script {
           return;
         }
       }
-      response.end("data: [DONE]\n\n");
+      response.end(end);
     };
     pump();
   };
@@ -48,12 +49,12 @@ test("a reader that stops makes the upstream stop, holds nobody else up, and get
   expect(written.events * event.length).toBeLessThan(24_000_000);
   backend.script = (_, response) => {
     response.writeHead(200, { "content-type": "text/event-stream" });
-    response.end(`${event}data: [DONE]\n\n`);
+    response.end(event + end);
   };
   const quick = await ask(`${url}/v1/chat/completions`, { body });
   expect(quick).toMatchObject({ status: 200, clean: true });
   let received = 0;
   for await (const chunk of slow) received += chunk.length;
-  expect(received).toBe(events * event.length + "data: [DONE]\n\n".length);
+  expect(received).toBe(events * event.length + end.length);
   expect(finished).toHaveLength(2);
 });

@@ -210,12 +210,14 @@ test("a body without a content type is taken for JSON", async () => {
   expect(text).toContain("HTTP/1.1 200 OK");
 });
 
+const stop = 'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n';
+
 test("a drain lets live streams finish and refuses new requests with a retryable error", async () => {
   let finish = (): void => undefined;
   const backend = await upstream((_, response) => {
     response.writeHead(200, { "content-type": "text/event-stream" });
     response.write('data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\n');
-    finish = () => void response.end("data: [DONE]\n\n");
+    finish = () => void response.end(`${stop}data: [DONE]\n\n`);
   });
   const { url, server } = await bed({ document: oneRegion([backend]) });
   const stream = ask(`${url}/v1/chat/completions`, { body: { ...chat, stream: true } });

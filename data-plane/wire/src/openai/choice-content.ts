@@ -1,6 +1,5 @@
-// What a choice of a stream says: nothing that a reader would see, plain text, or more than that.
+// What a choice says: nothing that a reader would see, plain text, or more than that; and what its end means.
 
-import type { ByteText } from "../byte-text.ts";
 import { isRecord } from "./error-object.ts";
 
 type Fields = { readonly [name: string]: unknown };
@@ -25,8 +24,29 @@ export function contentOf(choice: Fields): ChoiceContent {
   return found;
 }
 
-export function textOf(choice: Fields): ByteText {
+export function textOf(choice: Fields): string {
   if (typeof choice.text === "string") return choice.text;
   const { delta } = choice;
   return isRecord(delta) && typeof delta.content === "string" ? delta.content : "";
 }
+
+/**
+ * How a choice ended. `plain`: the model stopped by itself, so that words are to be expected. `cause`: for a reason that
+ * explains that there are none: length, a filter, a call. `abandoned`: the server gave it up (vLLM and SGLang say `abort`
+ * of a request that they drop, gateways `error`): it is no end of an answer.
+ */
+export type ChoiceEnd = "none" | "plain" | "cause" | "abandoned";
+
+export function endOf(choice: Fields): ChoiceEnd {
+  const { finish_reason: reason } = choice;
+  // Some servers write "" where null is meant.
+  if (typeof reason !== "string" || reason === "") return "none";
+  if (plainEnds.has(reason)) return "plain";
+  return abandonedEnds.has(reason) ? "abandoned" : "cause";
+}
+
+/** OpenAI; TGI. */
+const plainEnds: ReadonlySet<string> = new Set(["stop", "eos", "eos_token", "stop_sequence"]);
+const abandonedEnds: ReadonlySet<string> = new Set(["abort", "error", "cancelled"]);
+
+export const abandonedMessage = "the model server gave the answer up";

@@ -2,8 +2,7 @@
 
 import type { Problem } from "@meridian/proto/base";
 import { asciiJson, type ByteText } from "../byte-text.ts";
-import type { ClientError, ErrorClass, RefusalReading, RenderedError } from "../protocol.ts";
-import { errorObject, isRecord } from "./error-object.ts";
+import type { ClientError, ErrorClass, RenderedError } from "../protocol.ts";
 
 type Words = { readonly status: number; readonly type: string; readonly code: string | null };
 
@@ -42,40 +41,6 @@ export function renderStreamError(error: ClientError): ByteText {
   return `data: ${asciiJson(errorBody(error, type, error.problems[0]?.code ?? code))}\n\n`;
 }
 
-/**
- * An unknown model (an adapter that is not loaded, an unknown path) is the target's fault: another one may know it. So is a
- * key that it does not take: the key is ours. Everything else that is refused would be refused elsewhere, too.
- */
-export function readRefusal(_status: number, body: ByteText): RefusalReading {
-  const error = errorObject(parse(body));
-  const { code = "", type = "" } = error ?? {};
-  if (targetCodes.has(code.toLowerCase()) || targetCodes.has(type.toLowerCase())) return "target";
-  return unknownModel.test(rawMessage(parse(body))) ? "target" : "request";
-}
-
-/** OpenAI, vLLM and SGLang, LiteLLM, Azure; as code or as type. */
-const targetCodes: ReadonlySet<string> = new Set([
-  "model_not_found",
-  "notfounderror",
-  "not_found_error",
-  "deploymentnotfound",
-  "invalid_api_key",
-  "authenticationerror",
-]);
-
-/** As Ollama, llama.cpp, TGI, vLLM and LiteLLM put it; a model that merely lacks an ability is none of these. */
-const unknownModel =
-  /\bmodel\b[^.]{0,200}\b(not found|does not exist|not loaded|is unknown)|\b(no such|unknown|invalid) model\b|\blora\b[^.]{0,80}\bnot (found|loaded)/i;
-
-/** The message as the server wrote it, to be matched and never to be shown. */
-function rawMessage(value: unknown): string {
-  if (!isRecord(value)) return "";
-  const { error, message, detail } = value;
-  const inner = isRecord(error) ? error.message : error;
-  for (const each of [inner, message, detail]) if (typeof each === "string") return each;
-  return "";
-}
-
 function errorBody(error: ClientError, type: string, code: string | null): object {
   const first = error.problems[0];
   return {
@@ -100,13 +65,4 @@ function retryHeaders(error: ClientError): { readonly [name: string]: string } {
     "retry-after": String(Math.max(1, Math.ceil(error.retryAfterMs / 1_000))),
     "retry-after-ms": String(Math.ceil(error.retryAfterMs)),
   };
-}
-
-function parse(body: ByteText): unknown {
-  try {
-    return JSON.parse(body);
-  } catch {
-    // A refusal that is no JSON says nothing about models.
-    return undefined;
-  }
 }

@@ -2,8 +2,9 @@
 
 import type { ClientProtocol } from "../protocol.ts";
 import { readCanary, renderCanary } from "./canary.ts";
-import { readRefusal, renderError, renderStreamError } from "./errors.ts";
+import { renderError, renderStreamError } from "./errors.ts";
 import { renderModel, renderModels } from "./models.ts";
+import { readRefusal } from "./refusal.ts";
 import { decodeRequest } from "./request.ts";
 import { readAnswer } from "./response.ts";
 import { openStream } from "./stream.ts";

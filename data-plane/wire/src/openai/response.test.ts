@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { readRefusal, renderError, renderStreamError } from "./errors.ts";
+import { renderError, renderStreamError } from "./errors.ts";
 import { renderModel, renderModels } from "./models.ts";
 import { readAnswer } from "./response.ts";
 
@@ -48,33 +48,14 @@ test.each([
   ["nothing, in one token", { message: { content: "" } }, { completion_tokens: 1 }, "answer"],
   ["nothing, for its length", { finish_reason: "length", message: {} }, undefined, "answer"],
   ["a call", { message: { content: null, tool_calls: [{}] } }, undefined, "answer"],
+  ["nothing, for a filter", { finish_reason: "content_filter", message: {} }, undefined, "answer"],
+  ["nothing, as TGI ends", { finish_reason: "eos_token", message: {} }, undefined, "fault"],
+  ["thoughts alone", { message: { content: "", reasoning_content: "hm" } }, undefined, "answer"],
+  ["half of it", { finish_reason: "abort", message: { content: "x" } }, undefined, "fault"],
   ["a refusal", { message: { refusal: "no" } }, undefined, "answer"],
   ["a text of a legacy completion", { text: "x" }, undefined, "answer"],
 ])("an answer that says %s is: %s", (_, choice, usage, expected) => {
   expect(readAnswer(JSON.stringify({ choices: [choice], usage }), chat).kind).toBe(expected);
-});
-
-const named = (message: string) => JSON.stringify({ error: { message } });
-
-test.each([
-  ["OpenAI", '{"error":{"code":"model_not_found"}}', "target"],
-  ["vLLM", '{"error":{"type":"NotFoundError","message":"x"}}', "target"],
-  [
-    "vLLM, flat",
-    '{"object":"error","message":"The model `m` does not exist.","code":404}',
-    "target",
-  ],
-  ["an adapter", named("LoRA adapter m is not loaded"), "target"],
-  ["Ollama", named('model "m" not found, try pulling it first'), "target"],
-  ["LiteLLM", named("Invalid model name passed in model=m"), "target"],
-  ["TGI", '{"error":"no such model","error_type":"validation"}', "target"],
-  ["FastAPI", '{"detail":"unknown model m"}', "target"],
-  ["a long prompt", named("This model's maximum context length is 4096 tokens"), "request"],
-  ["a missing ability", named("model m does not support tools"), "request"],
-  ["a bad field", named("max_tokens must be positive"), "request"],
-  ["no JSON", "<html>", "request"],
-])("a refusal by %s", (_, body, expected) => {
-  expect(readRefusal(400, body)).toBe(expected);
 });
 
 test("an error has all four keys, its status and its times to retry", () => {

@@ -3,7 +3,7 @@
 import { asciiJson, type ByteText } from "../byte-text.ts";
 import { findTopLevel, splice } from "../json-splice.ts";
 import type { AnswerFault, AnswerOptions, AnswerReading, RequestKind, Usage } from "../protocol.ts";
-import { contentOf } from "./choice-content.ts";
+import { abandonedMessage, contentOf, endOf } from "./choice-content.ts";
 import { errorObject, isRecord } from "./error-object.ts";
 import { readUsage } from "./usage.ts";
 
@@ -17,6 +17,7 @@ export function readAnswer(body: ByteText, options: AnswerOptions): AnswerReadin
     return fault("malformed", `the answer has no ${listName(options.kind)}`);
   if (list.length === 0) return fault("empty", `the answer has no ${listName(options.kind)}`);
   const usage = readUsage(value.usage);
+  if (list.some(isAbandoned)) return fault("error-frame", abandonedMessage);
   if (options.kind !== "embedding" && isSilent(list, usage)) {
     return fault("empty", "the answer says nothing");
   }
@@ -35,11 +36,14 @@ function isSilent(choices: readonly unknown[], usage: Usage | undefined): boolea
   if ((usage?.outputTokens ?? 0) > 0) return false;
   return choices.every((choice) => {
     if (!isRecord(choice)) return true;
-    const { finish_reason: reason, message, text } = choice;
-    const isPlain =
-      reason === undefined || reason === null || reason === "stop" || reason === "eos";
-    return isPlain && contentOf(isRecord(message) ? { delta: message } : { text }) === "none";
+    const { message, text } = choice;
+    const content = contentOf(isRecord(message) ? { delta: message } : { text });
+    return content === "none" && endOf(choice) !== "cause";
   });
+}
+
+function isAbandoned(choice: unknown): boolean {
+  return isRecord(choice) && endOf(choice) === "abandoned";
 }
 
 function showModel(body: ByteText, model: unknown, options: AnswerOptions): ByteText {

@@ -1,10 +1,13 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { encodeUtf8 } from "../byte-text.ts";
 import type { StreamOptions, StreamTap } from "../protocol.ts";
 import { readAnswer } from "./response.ts";
 import { openStream } from "./stream.ts";
 import { renderSeam, streamOf } from "./stream-frames.ts";
+
+function encodeUtf8(text: string): string {
+  return Buffer.from(text).toString("latin1");
+}
 
 const options: StreamOptions = {
   kind: "chat",

@@ -1,59 +1,112 @@
 // Where a stream goes on from another server's: the same id, no role and no word twice, and one account of its usage.
 
-import type { ByteText } from "../byte-text.ts";
+import { asciiJson, type ByteText } from "../byte-text.ts";
+import { removeTopLevel, setTopLevel } from "../json-splice.ts";
 import type { Usage } from "../protocol.ts";
+import { contentOf, endOf, textOf } from "./choice-content.ts";
+import { EchoFilter } from "./echo-filter.ts";
+import { isRecord } from "./error-object.ts";
 
 type Fields = { readonly [name: string]: unknown };
+
+/** One event and what it says, in characters. */
+export type Chunk = { readonly raw: ByteText; readonly value: Fields };
 
 /** What the client knows of the stream that broke. */
 export type BrokenStream = {
   readonly id: unknown;
   readonly created: unknown;
-  /** Everything said so far, in bytes as text. */
-  readonly text: ByteText;
+  /** Everything said so far, in characters. */
+  readonly text: string;
   /** About its tokens. */
   readonly tokens: number;
 };
 
-/** Below this a repetition may well be the answer's own: "no, no, …". */
-const echoMin = 24;
+const nothing: readonly Chunk[] = [];
 
-export type EchoVerdict =
-  | { readonly kind: "hold" }
-  | { readonly kind: "pass" }
-  | { readonly kind: "rest"; readonly rest: ByteText };
+/** The first events after a seam, and what makes each event one of the stream that the client knows. */
+export class Seam {
+  readonly before: BrokenStream;
+  readonly #echo: EchoFilter;
+  /** Events that may be an echo. */
+  #held: Chunk[] = [];
 
-/**
- * Recognises a server that says the words before the seam again, instead of going on from them. What might be such an
- * echo is held back until it is one as a whole, or is none: real text is never lost, unless an answer of at least 24
- * characters repeats itself from its very start.
- */
-export class EchoFilter {
-  readonly #said: ByteText;
-  /** How much of it was said again; −1: it is no echo, or it is over. */
-  #again = 0;
-
-  constructor(said: ByteText) {
-    this.#said = said;
-    if (said.length < echoMin) this.#again = -1;
+  constructor(before: BrokenStream) {
+    this.before = before;
+    this.#echo = new EchoFilter(before.text);
   }
 
-  get isUndecided(): boolean {
-    return this.#again >= 0;
-  }
-
-  /** Takes the next piece of text: `hold` it, or `pass` on what was held and all of this, or the `rest` of this alone. */
-  take(text: ByteText): EchoVerdict {
-    const expected = this.#said.slice(this.#again, this.#again + text.length);
-    const left = this.#said.length - this.#again;
-    if (text.length < left && text === expected) {
-      this.#again += text.length;
-      return { kind: "hold" };
+  /** Takes the next event; returns those that are due now, which may be none. */
+  take(chunk: Chunk): readonly Chunk[] {
+    if (!this.#echo.isUndecided) return [chunk];
+    const content = said(chunk.value);
+    if (content === "nothing") return nothing;
+    if (content === "other") return [...this.release(), chunk];
+    const verdict = this.#echo.take(content.text);
+    switch (verdict.kind) {
+      case "hold":
+        this.#held.push(chunk);
+        return nothing;
+      case "pass":
+        return [...this.release(), chunk];
+      case "rest":
+        this.#held = [];
+        return [withText(chunk.value, verdict.rest)];
     }
-    const isEcho = text.length >= left && text.startsWith(expected);
-    this.#again = -1;
-    return isEcho ? { kind: "rest", rest: text.slice(left) } : { kind: "pass" };
   }
+
+  /** Nothing more comes that could make an echo of what is held. */
+  release(): readonly Chunk[] {
+    this.#echo.giveUp();
+    const held = this.#held;
+    this.#held = [];
+    return held;
+  }
+
+  /** As an event of the first stream. The other server's mark of its build is left out: it did not make all of it. */
+  fit({ raw, value }: Chunk): ByteText {
+    const { id, created } = this.before;
+    const json = raw.indexOf("{");
+    const end = raw.lastIndexOf("}") + 1;
+    let out = withoutRole(raw.slice(json, end), value);
+    if (id !== undefined) out = setTopLevel(out, "id", asciiJson(id));
+    if (created !== undefined) out = setTopLevel(out, "created", asciiJson(created));
+    if (value.system_fingerprint !== undefined) out = removeTopLevel(out, "system_fingerprint");
+    return raw.slice(0, json) + out + raw.slice(end);
+  }
+}
+
+/** What an event after a seam says of its one choice. */
+function said({ choices, usage }: Fields): "nothing" | "other" | { readonly text: string } {
+  const choice: unknown = Array.isArray(choices) ? choices[0] : undefined;
+  const tells = isRecord(usage) ? "other" : "nothing";
+  if (!isRecord(choice)) return tells;
+  const content = contentOf(choice);
+  if (content === "text") return { text: textOf(choice) };
+  return content === "more" || endOf(choice) !== "none" ? "other" : tells;
+}
+
+/** The same event with another text. */
+function withText(value: Fields, text: string): Chunk {
+  const choice: unknown = Array.isArray(value.choices) ? value.choices[0] : undefined;
+  const { delta, ...more } = isRecord(choice) ? choice : {};
+  const changed = isRecord(delta)
+    ? { ...more, delta: { ...delta, content: text } }
+    : { ...more, text };
+  const whole = { ...value, choices: [changed] };
+  return { raw: `data: ${asciiJson(whole)}\n\n`, value: whole };
+}
+
+const role = '"role":"assistant",';
+
+/** Some servers repeat the role in every event. Where it is written otherwise it stays, which clients don't mind. */
+function withoutRole(text: ByteText, { choices }: Fields): ByteText {
+  const choice: unknown = Array.isArray(choices) ? choices[0] : undefined;
+  const delta = isRecord(choice) ? choice.delta : undefined;
+  if (!isRecord(delta) || delta.role !== "assistant") return text;
+  const at = text.indexOf(role);
+  if (at < 0 || text.indexOf('"role"', at + role.length) >= 0) return text;
+  return text.slice(0, at) + text.slice(at + role.length);
 }
 
 /**

@@ -1,6 +1,6 @@
 // Streams that we write ourselves: a whole answer as the stream that was asked for, and the mark of a seam.
 
-import { type ByteText, encodeUtf8 } from "../byte-text.ts";
+import { asciiJson, type ByteText, decodeUtf8 } from "../byte-text.ts";
 import type { StreamOptions } from "../protocol.ts";
 import { isRecord } from "./error-object.ts";
 
@@ -8,9 +8,8 @@ type Fields = { readonly [name: string]: unknown };
 
 export const doneFrame = "data: [DONE]\n\n";
 
-/** One event of JSON whose texts are bytes as text. */
-export function frameOf(value: unknown): ByteText {
-  return `data: ${JSON.stringify(value)}\n\n`;
+function frameOf(value: unknown): ByteText {
+  return `data: ${asciiJson(value)}\n\n`;
 }
 
 /** A comment: every reader passes over it. */
@@ -19,11 +18,10 @@ export function renderSeam(note: string): ByteText {
 }
 
 /**
- * The stream that says what a whole answer says, choice by choice. The body must have passed readAnswer; texts stay bytes
- * as they came.
+ * The stream that says what a whole answer says, choice by choice. The body must have passed readAnswer.
  */
 export function streamOf(body: ByteText, options: StreamOptions): ByteText {
-  const answer: unknown = JSON.parse(body);
+  const answer: unknown = JSON.parse(decodeUtf8(body));
   if (!isRecord(answer)) return doneFrame;
   const { id, created, system_fingerprint: fingerprint, choices, usage } = answer;
   const object = options.kind === "chat" ? "chat.completion.chunk" : "text_completion";
@@ -31,7 +29,7 @@ export function streamOf(body: ByteText, options: StreamOptions): ByteText {
     ...(id === undefined ? {} : { id }),
     object,
     ...(created === undefined ? {} : { created }),
-    model: encodeUtf8(options.clientModel),
+    model: options.clientModel,
     ...(fingerprint === undefined ? {} : { system_fingerprint: fingerprint }),
   };
   let out = "";

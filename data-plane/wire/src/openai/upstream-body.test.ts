@@ -1,9 +1,12 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { encodeUtf8 } from "../byte-text.ts";
 import type { UpstreamBodyOptions } from "../protocol.ts";
 import { decodeRequest } from "./request.ts";
 import { upstreamBody } from "./upstream-body.ts";
+
+function encodeUtf8(text: string): string {
+  return Buffer.from(text).toString("latin1");
+}
 
 const plain: UpstreamBodyOptions = {
   model: undefined,

@@ -57,6 +57,8 @@ export function proxyProgram(site: Site, region: RegionPlan, plan: ProxyPlan): P
       MERIDIAN_TLS_DIR: join(site.dataDir, "pki", `proxy-${region.name}`),
       // A person who presses Ctrl-C, and a test that ends, do not wait ten minutes for live streams.
       MERIDIAN_DRAIN_MS: "3000",
+      // A whole topology shares one machine.
+      MERIDIAN_THREADS: "1",
       ...site.proxyEnvironment?.(region),
     },
     readyUrl: `http://${loopback(plan.opsPort)}/readyz`,

@@ -1,0 +1,31 @@
+// One listener, in the main thread: calls and answers without a message between.
+
+import { within } from "../lifecycle.ts";
+import { createListener, diskMs } from "./listener.ts";
+import type { ListenerParts, Listeners } from "./listeners.ts";
+
+export function serveHere(parts: ListenerParts): Listeners {
+  const { clock, settings } = parts;
+  const listener = createListener({
+    ...parts,
+    decisions: { name: "main", recordsMax: settings.decisionsMax },
+  });
+  const report = () => listener.engine.report(clock.now());
+  return {
+    activate: (snapshot, answer) => {
+      const prepared = listener.prepare(snapshot);
+      if (prepared.kind === "ok") prepared.value.commit();
+      answer(prepared.kind === "err" ? prepared.error : []);
+    },
+    observe: (frame) => listener.observe(frame),
+    report,
+    requestsByThread: () => [report().requests],
+    listen: () => listener.listen(settings, false),
+    beginDrain: () => listener.server.beginDrain(),
+    close: async () => {
+      await within(diskMs, listener.close());
+    },
+    decisions: listener.decisions,
+    counted: async () => ({ metrics: [], decisionsDropped: listener.decisions.dropped() }),
+  };
+}
