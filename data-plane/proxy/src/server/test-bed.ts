@@ -94,6 +94,7 @@ export type BedOptions = {
   readonly document?: PolicyDocument;
   readonly peerTls?: PeerTls;
   readonly bodyBytesMax?: number;
+  readonly uploadMs?: number;
 };
 
 async function startBed(options: BedOptions): Promise<Bed> {
@@ -109,6 +110,7 @@ async function startBed(options: BedOptions): Promise<Bed> {
       region: region,
       id: `proxy-${region}`,
       bodyBytesMax: options.bodyBytesMax ?? 1_048_576,
+      ...(options.uploadMs === undefined ? {} : { uploadMs: options.uploadMs }),
     },
     peerTls: options.peerTls,
     logger: { debug: ignore, info: ignore, warn: ignore, error: ignore },
