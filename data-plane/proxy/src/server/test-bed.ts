@@ -159,8 +159,8 @@ export function oneRegion(
 /** A backend that serves model `m` under the name `upstream/m`. */
 export function backendOf(
   upstream: FakeUpstream,
-  place: { readonly name: string; readonly region: string },
-): JsonLike {
+  place: { readonly name: string; readonly region: string; readonly assistantPrefix?: string },
+): { [name: string]: JsonLike } {
   return { ...place, url: upstream.url, serves: [{ model: "m", as: "upstream/m" }] };
 }
 
