@@ -98,6 +98,7 @@ function decode(exchange: Exchange): StageResult {
 function admit(exchange: Exchange): StageResult {
   const { arrival, context, decoded, request } = exchange;
   if (decoded === undefined) return "wait";
+  const now = context.clock.now();
   exchange.facts = {
     requestId: arrival.requestId,
     tenant: exchange.tenant,
@@ -107,15 +108,21 @@ function admit(exchange: Exchange): StageResult {
     inputTokens: decoded.inputTokens,
     outputTokensMax: decoded.outputTokensMax,
     arrivedFrom: arrival.arrivedFrom,
-    timeoutMs: readDeadlineMs(request.headers),
+    timeoutMs: timeLeftMs(exchange, now),
     continuable: decoded.continuable,
     isContinuation: arrival.arrivedFrom !== undefined && request.headers[hop.continues] === "1",
   };
-  const admission = context.engine.admit(exchange.facts, context.clock.now());
+  const admission = context.engine.admit(exchange.facts, now);
   if (admission.kind === "refused") return refusalError(admission.refusal);
   exchange.route = admission.route;
   exchange.model = admission.model;
   return "next";
+}
+
+/** The caller's deadline counts from the request's arrival: what its upload took is gone. */
+function timeLeftMs({ request, startedAt }: Exchange, now: number): number | undefined {
+  const deadlineMs = readDeadlineMs(request.headers);
+  return deadlineMs === undefined ? undefined : Math.max(1, deadlineMs - (now - startedAt));
 }
 
 function plan(exchange: Exchange): StageResult {

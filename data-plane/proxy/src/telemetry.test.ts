@@ -113,3 +113,28 @@ test("values that are read are read anew each time", async () => {
     expect(text).toContain(line);
   }
 });
+
+test("what listener threads counted is added, and what the main thread alone knows is told once", async () => {
+  const threads = [createMetrics("eu"), createMetrics("eu")];
+  threads[0]?.finished(exchange({}));
+  threads[1]?.finished(exchange({}));
+  threads[1]?.finished(exchange({ model: "other", firstTokenMs: 3_000 }));
+  // Threads hand them over as structured clones.
+  const counted = await Promise.all(threads.map((each) => each.counted().then(structuredClone)));
+  const lines = (await createMetrics("eu").expose(readings, counted)).split("\n");
+  for (const line of [
+    'meridian_requests_total{route="",model="m",status="2xx"} 2',
+    'meridian_requests_total{route="",model="other",status="2xx"} 1',
+    'meridian_first_token_seconds_bucket{le="0.1",route="",model="m"} 2',
+    'meridian_first_token_seconds_count{route="",model="other"} 1',
+    'meridian_thread_requests_total{thread="0"} 4',
+    'meridian_thread_requests_total{thread="1"} 5',
+    'meridian_tokens_total{direction="input"} 100',
+    "meridian_requests_in_flight 3",
+    "meridian_ready 1",
+    "meridian_state_age_seconds +Inf",
+    "# TYPE meridian_requests_total counter",
+  ]) {
+    expect(lines.filter((each) => each === line)).toEqual([line]);
+  }
+});

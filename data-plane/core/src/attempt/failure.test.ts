@@ -83,11 +83,20 @@ test("what a client can cause never counts against a target", () => {
   }
 });
 
-test("a call is free where nothing was sent, and only there or where a region refused on arrival", () => {
+test("a call is free where nothing was sent, and only there or where it was refused at the door", () => {
   const free = Object.entries(failureRules).flatMap(([kind, rule]) =>
     rule.retried && !rule.spends ? [kind] : [],
   );
-  expect(free.sort()).toEqual(["connect", "connect-timeout", "dns", "region-refused", "tls"]);
+  expect(free.sort()).toEqual([
+    "connect",
+    "connect-timeout",
+    "dns",
+    "region-refused",
+    "status-credentials",
+    "status-not-served",
+    "status-unsupported",
+    "tls",
+  ]);
   const unsent: readonly FailureKind[] = ["connect", "connect-timeout", "dns", "tls"];
   expect(unsent.every((kind) => isUnsent(upstreamFailure(kind, "x")))).toBe(true);
   expect(isUnsent(upstreamFailure("no-answer", "x"))).toBe(false);

@@ -74,7 +74,7 @@ export type FailureRule = {
   readonly fault: "target" | "network" | "saturation" | "nobody";
   /** Another target is likely to do better, and is asked while nothing has reached the client. */
   readonly retried: boolean;
-  /** The call that follows is taken from the retry budget. Not where nothing was sent, or a region only refused. */
+  /** The call that follows is taken from the retry budget. Not where nothing was sent, or refused at the door. */
   readonly spends: boolean;
   /** A stream that broke like this may go on from another target. */
   readonly continued: boolean;
@@ -130,11 +130,12 @@ export const failureRules: { readonly [K in FailureClass]: FailureRule } = {
     continued: false,
     health: "none",
   },
-  // The target is set up wrongly: no client can cause it, and each request that goes there is lost.
-  "status-credentials": broken,
+  // The target is set up wrongly: no client can cause it, and each request that goes there is lost. It is refused at the
+  // door, though: however many there are, asking another multiplies no work.
+  "status-credentials": { ...broken, spends: false },
   // A client may cause these, by asking a chat model for an embedding: they must not open anybody's breaker.
-  "status-not-served": harmless,
-  "status-unsupported": harmless,
+  "status-not-served": { ...harmless, spends: false },
+  "status-unsupported": { ...harmless, spends: false },
   "status-server": broken,
   "status-other": harmless,
 };

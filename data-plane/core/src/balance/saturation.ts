@@ -5,7 +5,10 @@ import type { Instant } from "@meridian/proto/base";
 /** The longest time for which one answer keeps everybody away. */
 const fullMaxMs = 60_000;
 
-/** Int32 cells: the latest end of any mark, and for each slot the ends of its two marks, in tenths of a second. */
+/**
+ * Cells: the latest end of any mark, and for each slot the ends of its two marks. Eight-byte floats: an aligned write of
+ * eight bytes is whole on every processor that Node is built for, and of two threads' marks at one moment either will do.
+ */
 const latest = 0;
 const firstSlot = 2;
 const cellsPerSlot = 2;
@@ -13,7 +16,7 @@ const fields = { full: 0, avoided: 1 } as const;
 
 /** Bytes for so many targets. */
 export function saturationBytes(slots: number): number {
-  return (firstSlot + slots * cellsPerSlot) * Int32Array.BYTES_PER_ELEMENT;
+  return (firstSlot + slots * cellsPerSlot) * Float64Array.BYTES_PER_ELEMENT;
 }
 
 /**
@@ -25,10 +28,10 @@ export function saturationBytes(slots: number): number {
  * saturation.isFull(slot, now + 4_000); // true
  */
 export class Saturation {
-  readonly #cells: Int32Array;
+  readonly #cells: Float64Array;
 
   constructor(buffer: ArrayBufferLike) {
-    this.#cells = new Int32Array(buffer);
+    this.#cells = new Float64Array(buffer);
   }
 
   /** It asked for so much time. */
@@ -43,13 +46,12 @@ export class Saturation {
 
   /** It answered: it need not be avoided. The time that it asked for stands. */
   welcome(slot: number): void {
-    const cell = firstSlot + slot * cellsPerSlot + fields.avoided;
-    if (Atomics.load(this.#cells, cell) !== 0) Atomics.store(this.#cells, cell, 0);
+    this.#cells[firstSlot + slot * cellsPerSlot + fields.avoided] = 0;
   }
 
   /** false: nobody at all is marked, which is what nearly every request finds. */
   any(now: Instant): boolean {
-    return now < Atomics.load(this.#cells, latest) * 100;
+    return now < (this.#cells[latest] ?? 0);
   }
 
   isFull(slot: number, now: Instant): boolean {
@@ -68,18 +70,17 @@ export class Saturation {
   /** The slot is another target's from now on. */
   forget(slot: number): void {
     const at = firstSlot + slot * cellsPerSlot;
-    Atomics.store(this.#cells, at + fields.full, 0);
-    Atomics.store(this.#cells, at + fields.avoided, 0);
+    this.#cells[at + fields.full] = 0;
+    this.#cells[at + fields.avoided] = 0;
   }
 
   #end(slot: number, field: 0 | 1): Instant {
-    return Atomics.load(this.#cells, firstSlot + slot * cellsPerSlot + field) * 100;
+    return this.#cells[firstSlot + slot * cellsPerSlot + field] ?? 0;
   }
 
   #mark(slot: number, field: 0 | 1, until: Instant): void {
-    const tenths = Math.ceil(until / 100);
     const cell = firstSlot + slot * cellsPerSlot + field;
-    if (tenths > Atomics.load(this.#cells, cell)) Atomics.store(this.#cells, cell, tenths);
-    if (tenths > Atomics.load(this.#cells, latest)) Atomics.store(this.#cells, latest, tenths);
+    this.#cells[cell] = Math.max(this.#cells[cell] ?? 0, until);
+    this.#cells[latest] = Math.max(this.#cells[latest] ?? 0, until);
   }
 }

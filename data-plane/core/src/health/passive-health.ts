@@ -145,12 +145,7 @@ export class PassiveHealth implements Health {
     const known = this.#know(change.slot);
     switch (change.kind) {
       case "ejected":
-        // Two threads may eject two targets at the same moment: together they too leave half of a pool.
-        if (known.ejectedUntil === undefined && !this.#mayEject(change.slot, true)) return;
-        known.ejections += 1;
-        known.ejectedAt = now;
-        known.ejectedUntil = now + change.forMs;
-        known.trialAt = undefined;
+        this.#hearEjection(known, change, now);
         return;
       case "returned":
         succeed(known, change.slot, true, now);
@@ -164,6 +159,20 @@ export class PassiveHealth implements Health {
 
   forget(slot: number): void {
     this.#bySlot[slot] = undefined;
+  }
+
+  #hearEjection(
+    known: Knowledge,
+    { forMs, slot }: Extract<HealthChange, { kind: "ejected" }>,
+    now: Instant,
+  ): void {
+    // Two threads may eject two targets at the same moment: together they too leave half of a pool.
+    if (known.ejectedUntil === undefined && !this.#mayEject(slot, true)) return;
+    // Both may have ejected the same one: that is one ejection.
+    if (known.ejectedUntil === undefined || now >= known.ejectedUntil) known.ejections += 1;
+    known.ejectedAt = now;
+    known.ejectedUntil = Math.max(known.ejectedUntil ?? now, now + forMs);
+    known.trialAt = undefined;
   }
 
   #know(slot: number): Knowledge {

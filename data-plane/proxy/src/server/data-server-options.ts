@@ -21,6 +21,8 @@ export type DataServerSettings = {
   /** Name of this proxy. */
   readonly id: string;
   readonly bodyBytesMax: number;
+  /** How long a request may take to come, head and body; default 120 s. */
+  readonly uploadMs?: number;
   /** host:port of a peer in the policy → host:port where it is reached from here. */
   readonly peerVia?: ReadonlyMap<string, string>;
 };

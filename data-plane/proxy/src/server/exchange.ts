@@ -5,26 +5,32 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type {
   AttemptCommand,
   AttemptEvent,
+  AttemptRecord,
   Attempts,
   CallRole,
   Choice,
   Ending,
+  RefusalCause,
   UpstreamFailure,
 } from "@meridian/data-core/attempt";
 import { upstreamFailure } from "@meridian/data-core/attempt";
-import type { RequestFacts, RequestKind, Usage } from "@meridian/data-core/engine";
+import type { RequestFacts, RequestKind } from "@meridian/data-core/engine";
 import { assertNever, type Instant, problem } from "@meridian/proto/base";
 import type { ByteText, ClientError, DecodedRequest } from "@meridian/wire";
-import { type CallListener, lingerMs, UpstreamCall } from "../upstream/upstream-call.ts";
+import type { CallListener } from "../upstream/call-listener.ts";
+import { lingerMs, UpstreamCall } from "../upstream/upstream-call.ts";
 import { ClientAnswer } from "./client-answer.ts";
 import type { ServerContext } from "./context.ts";
+import { LiveCalls } from "./live-calls.ts";
 import { OwnTime } from "./own-time.ts";
 import { brokenError, clientError, exhaustedError } from "./refusals.ts";
 import { UpstreamBodies } from "./upstream-bodies.ts";
-import { answerHeaders, upstreamHeaders, upstreamPath } from "./wire-headers.ts";
+import { answerHeaders, seamNote, upstreamHeaders, upstreamPath } from "./wire-headers.ts";
 
 /** What comes before the first token and is held: more than this is no prelude. */
 const heldBytesMax = 262_144;
+
+const stopped = problem("draining", "", "the proxy stopped before the answer was complete");
 
 /** Where a request came from. */
 export type Arrival = {
@@ -65,8 +71,10 @@ export class Exchange implements CallListener {
   /** The call whose answer the client gets; before the commit the newest. */
   call: UpstreamCall | undefined;
   /** Two at most, while one hedges the other. */
-  readonly #live: UpstreamCall[] = [];
+  readonly #live = new LiveCalls();
   #bodies: UpstreamBodies | undefined;
+  /** It is the proxy that leaves. */
+  #isStopped = false;
   #isClosed = false;
   #isSettled = false;
 
@@ -99,23 +107,21 @@ export class Exchange implements CallListener {
 
   /** Sends the head and what is held of the committed call. */
   relay(): void {
-    const { attempts, call, context } = this;
+    const { attempts, call } = this;
     if (call === undefined) return;
-    const now = context.clock.now();
+    const now = this.context.clock.now();
     this.committedAt = now;
     this.timing.stop(now);
     // Where nothing is tried again from here on, a large prompt need not live as long as its answer.
     if (attempts?.mayContinue() !== true) this.#forgetRequest();
     const headers = answerHeaders(this, call);
-    if (call.whole !== undefined) {
-      this.answer.send(call.status, headers, call.whole);
-      call.whole = undefined;
+    const whole = call.takeWhole();
+    if (whole !== undefined) {
+      this.answer.send(call.status, headers, whole);
       return;
     }
     this.answer.head(call.status, headers);
-    const first = call.raw ?? call.held;
-    call.raw = undefined;
-    call.held = "";
+    const first = call.takeHeld();
     if (first.length > 0) this.#write(first);
   }
 
@@ -128,21 +134,8 @@ export class Exchange implements CallListener {
 
   /** The proxy ends before the answer does: the client is told so, as far as its protocol can. */
   stopNow(): void {
-    const error = problem("draining", "", "the proxy stopped before the answer was complete");
-    if (this.attempts?.committed() === true) {
-      for (const call of this.#live.splice(0)) call.cancel();
-      this.#breakOff(clientError("overloaded", [error]));
-    } else {
-      this.context.refuse(this, clientError("overloaded", [error]));
-    }
-  }
-
-  /** What the request used, told or estimated; of an answer that went on elsewhere, both parts together. */
-  usage(): Usage {
-    const told = this.call?.usage ?? this.call?.tap?.usage;
-    if (told !== undefined) return { ...told, exact: true };
-    const inputTokens = this.facts?.inputTokens ?? 0;
-    return { inputTokens, outputTokens: this.call?.tap?.contentEvents ?? 0, exact: false };
+    this.#isStopped = true;
+    this.#step({ kind: "client-gone" });
   }
 
   onConnected(call: UpstreamCall): void {
@@ -199,7 +192,8 @@ export class Exchange implements CallListener {
 
   onFailed(call: UpstreamCall, failure: UpstreamFailure): void {
     this.#lingerFor(call);
-    if (!this.#isHeard(call)) call.held = "";
+    this.#live.take(call.attempt);
+    if (!this.#isHeard(call)) call.takeHeld();
     this.#step({ kind: "failed", attempt: call.attempt, failure });
   }
 
@@ -234,10 +228,10 @@ export class Exchange implements CallListener {
         this.#call(command.attempt, command.choice, command.role);
         return;
       case "cancel":
-        this.#take(command.attempt)?.cancel();
+        this.#live.take(command.attempt)?.cancel();
         return;
       case "commit":
-        this.call = this.#find(command.attempt) ?? this.call;
+        this.call = this.#live.find(command.attempt) ?? this.call;
         this.context.resume(this, "relay");
         return;
       case "splice":
@@ -264,7 +258,7 @@ export class Exchange implements CallListener {
       after,
       isRest: facts.isContinuation,
     });
-    this.#live.push(call);
+    this.#live.add(call);
     if (role !== "continuation") this.call = call;
     const isContinuation = after !== undefined || facts.isContinuation;
     this.#bodies ??= new UpstreamBodies(context.protocol, this.body ?? Buffer.alloc(0), this.text);
@@ -284,24 +278,15 @@ export class Exchange implements CallListener {
 
   /** The stream goes on with another call: the client sees a comment, and then what was said there so far. */
   #splice(attempt: number): void {
-    const call = this.#find(attempt);
-    const failure = this.attempts?.records().find((each) => each.failure !== undefined)?.failure;
+    const call = this.#live.find(attempt);
     if (call === undefined) return;
+    const note = seamNote(call, this.#recordOf(this.call)?.failure);
     this.call = call;
-    const { kind, name, region } = call.candidate;
-    const where = kind === "peer" ? region : name;
-    const note = `meridian: continued on ${where} after ${failure?.kind ?? "a failure"}`;
-    this.#write(this.context.protocol.renderSeam(note) + call.held);
-    call.held = "";
+    this.#write(this.context.protocol.renderSeam(note) + call.takeHeld());
   }
 
-  #find(attempt: number): UpstreamCall | undefined {
-    return this.#live.find((each) => each.attempt === attempt);
-  }
-
-  #take(attempt: number): UpstreamCall | undefined {
-    const place = this.#live.findIndex((each) => each.attempt === attempt);
-    return place < 0 ? undefined : this.#live.splice(place, 1)[0];
+  #recordOf(call: UpstreamCall | undefined): AttemptRecord | undefined {
+    return this.attempts?.records().find((each) => each.attempt === call?.attempt);
   }
 
   #write(chunk: ByteText | Buffer): void {
@@ -311,18 +296,19 @@ export class Exchange implements CallListener {
     this.#step({ kind: "paused", attempt: call.attempt });
   }
 
-  #finish(ending: Ending): void {
+  #finish(given: Ending): void {
+    const ending = this.#isStopped ? this.#stoppedEnding() : given;
     this.ending = ending;
     switch (ending.kind) {
       case "complete":
         if (!this.answer.gone) this.answer.end(this.call?.last ?? "");
         break;
       case "rejected":
-        this.call = this.#find(ending.attempt) ?? this.call;
+        this.call = this.#live.find(ending.attempt) ?? this.call;
         this.#sendRejection();
         break;
       case "refused":
-        this.context.refuse(this, exhaustedError(ending.cause, this.#tried()));
+        this.context.refuse(this, this.#refusal(ending.cause));
         break;
       case "broken":
         this.#breakOff(brokenError(ending.failure));
@@ -332,15 +318,31 @@ export class Exchange implements CallListener {
       default:
         assertNever(ending);
     }
-    this.#live.length = 0;
+    this.#live.clear();
     this.context.resume(this, "settle");
+  }
+
+  /** Of a request that the proxy left, not its client. */
+  #stoppedEnding(): Ending {
+    const { message } = stopped;
+    if (this.answer.started) {
+      const failure = upstreamFailure("reset", message);
+      return { kind: "broken", attempt: this.call?.attempt ?? 0, failure };
+    }
+    const cause = { last: undefined, reason: message, retryAfterMs: undefined };
+    return { kind: "refused", cause };
+  }
+
+  #refusal(cause: RefusalCause): ClientError {
+    if (this.#isStopped) return clientError("overloaded", [stopped]);
+    return exhaustedError(cause, this.attempts?.records() ?? []);
   }
 
   #sendRejection(): void {
     const { call } = this;
     if (call === undefined) return;
     this.timing.stop(this.context.clock.now());
-    this.answer.send(call.status, answerHeaders(this, call), call.raw ?? Buffer.alloc(0));
+    this.answer.send(call.status, answerHeaders(this, call), call.takeHeld());
   }
 
   /** A stream has a frame for errors; any other answer can only be cut. */
@@ -348,12 +350,6 @@ export class Exchange implements CallListener {
     this.errorCode = error.problems[0]?.code;
     const isStream = this.call?.tap !== undefined;
     this.answer.breakOff(isStream ? this.context.protocol.renderStreamError(error) : "");
-  }
-
-  #tried(): readonly string[] {
-    return (this.attempts?.records() ?? []).map(
-      (each) => `${each.candidate.region}/${each.failure?.kind ?? each.outcome}`,
-    );
   }
 
   #forgetRequest(): void {

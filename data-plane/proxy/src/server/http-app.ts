@@ -2,12 +2,14 @@
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import https from "node:https";
+import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import type { RequestKind } from "@meridian/data-core/engine";
 import { problem } from "@meridian/proto/base";
 import { parseSubjectAltName } from "@meridian/proto/identity";
 import type { ClientError } from "@meridian/wire";
 import Fastify, {
+  type ConnectionError,
   type FastifyError,
   type FastifyInstance,
   type FastifyReply,
@@ -16,6 +18,7 @@ import Fastify, {
 import { advance } from "../pipeline.ts";
 import type { PeerTls } from "../upstream/upstreams.ts";
 import { authenticate } from "./authenticate.ts";
+import { answerBadHttp } from "./bad-http.ts";
 import type { ServerContext } from "./context.ts";
 import { Exchange } from "./exchange.ts";
 import { clientError } from "./refusals.ts";
@@ -29,8 +32,10 @@ const inference: readonly { readonly path: string; readonly kind: RequestKind }[
 
 /** Longer than the idle time of clients and balancers in front, so that they close first. */
 const keepAliveMs = 75_000;
-/** A request whose body takes longer is given up. */
+/** A request whose head and body take longer is given up. */
 const uploadMs = 120_000;
+/** How late that may be noticed. */
+const uploadCheckMs = 15_000;
 
 declare module "fastify" {
   interface FastifyRequest {
@@ -50,13 +55,14 @@ export function createClientApp(context: ServerContext): FastifyInstance {
   const app = Fastify({
     ...sharedOptions(context),
     keepAliveTimeout: keepAliveMs,
-    requestTimeout: uploadMs,
+    ...uploadLimits(context),
   });
   return mount(app, { context, regionOf: () => undefined });
 }
 
 /** Takes connections of proxies alone; what comes in here is never sent to another region. */
 export function createPeerApp(context: ServerContext, peerTls: PeerTls): FastifyInstance {
+  const limits = uploadLimits(context);
   const app = Fastify({
     ...sharedOptions(context),
     serverFactory: (handler) =>
@@ -67,7 +73,7 @@ export function createPeerApp(context: ServerContext, peerTls: PeerTls): Fastify
           rejectUnauthorized: true,
           minVersion: "TLSv1.3",
           keepAliveTimeout: keepAliveMs,
-          requestTimeout: uploadMs,
+          ...limits.http,
         },
         handler,
       ),
@@ -88,14 +94,26 @@ export function createPeerApp(context: ServerContext, peerTls: PeerTls): Fastify
 
 function sharedOptions(context: ServerContext): {
   readonly logger: false;
+  readonly clientErrorHandler: (error: ConnectionError, socket: Socket) => void;
   readonly bodyLimit: number;
   readonly routerOptions: { readonly ignoreTrailingSlash: true; readonly maxParamLength: number };
 } {
   return {
     logger: false,
+    clientErrorHandler: (error, socket) => answerBadHttp(context.protocol, error, socket),
     bodyLimit: context.settings.bodyBytesMax,
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 1_024 },
   };
+}
+
+function uploadLimits({ settings }: ServerContext): {
+  readonly requestTimeout: number;
+  /** Node's own names; it takes the limit for heads from the one for requests here alone. */
+  readonly http: { readonly requestTimeout: number; readonly connectionsCheckingInterval: number };
+} {
+  const requestTimeout = settings.uploadMs ?? uploadMs;
+  const connectionsCheckingInterval = Math.min(uploadCheckMs, requestTimeout);
+  return { requestTimeout, http: { requestTimeout, connectionsCheckingInterval } };
 }
 
 const regionBySocket = new WeakMap<object, string | undefined>();

@@ -13,7 +13,8 @@ import {
 
 const { upstream, bed, atEnd } = useBeds();
 
-const streamed = JSON.stringify({ model: "m", messages: [], stream: true });
+const messages = [{ role: "user", content: "hi" }];
+const streamed = JSON.stringify({ model: "m", messages, stream: true });
 const chunk = (content: string) =>
   `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content } }] })}\n\n`;
 
@@ -56,12 +57,14 @@ async function closedWithin(backend: FakeUpstream, since: number): Promise<numbe
 }
 
 const wait = { timeout: 5_000, interval: 5 };
+/** A machine with much else to do may be late itself; three times in a row it is not. */
+const timed = { retry: 2 };
 
 test.each<[string, Script, (backend: FakeUpstream) => boolean]>([
   ["before the head", silent, (backend) => backend.seen.length > 0],
   ["before the first token", head, (backend) => backend.seen.length > 0],
   ["in mid-stream", talking, (backend) => backend.seen.length > 0],
-])("%s", async (_, script, isReached) => {
+])("%s", timed, async (_, script, isReached) => {
   const backend = await upstream(script);
   const { url, finished, server } = await bed({ document: oneRegion([backend]) });
   const request = open(url, true);
@@ -75,7 +78,7 @@ test.each<[string, Script, (backend: FakeUpstream) => boolean]>([
   expect(server.stats().report.backends[0]).toMatchObject({ inFlight: 0, failed: 0 });
 });
 
-test("while it reads nothing", async () => {
+test("while it reads nothing", timed, async () => {
   const backend = await upstream(flooding);
   const { url, finished } = await bed({ document: oneRegion([backend]) });
   const request = open(url, false);
@@ -131,7 +134,7 @@ test("while a connection is sought: none is made later", async () => {
   expect(server.stats().report.backends[0]).toMatchObject({ inFlight: 0, failed: 0 });
 });
 
-test("while a hedge runs: both model servers hear of it", async () => {
+test("while a hedge runs: both model servers hear of it", timed, async () => {
   const backends = [await upstream(talkAndEnd), await upstream(talkAndEnd)];
   const { url, finished } = await bed({
     document: oneRegion(backends, { hedge: { minMs: 1, budgetPercent: 50 } }),
@@ -171,3 +174,60 @@ function completed(url: string): Promise<void> {
     request.end(streamed);
   });
 }
+
+test("while a retry is put off: no other model server is asked", async () => {
+  const failing: Script = (_, response) => void response.writeHead(500).end();
+  const backends = await Promise.all(Array.from({ length: 9 }, () => upstream(failing)));
+  const asked = () => backends.reduce((sum, each) => sum + each.seen.length, 0);
+  const document = oneRegion(backends, { retry: { attempts: 9 } });
+  const { url, finished, server } = await bed({ document });
+  const request = open(url, true);
+  // From the second retry on each waits, on average twice as long as the one before.
+  await vi.waitUntil(() => asked() >= 5, wait);
+  request.destroy();
+  await vi.waitUntil(() => finished.length > 0, wait);
+  expect(finished[0]?.ending).toBe("client-gone");
+  const attempts = finished[0]?.outcome?.attempts ?? [];
+  expect(attempts.every((each) => each.outcome !== "running")).toBe(true);
+  expect(attempts.length).toBeLessThan(9);
+  expect(server.stats()).toMatchObject({ live: 0 });
+});
+
+test("while another backend is asked to go on with a broken stream", timed, async () => {
+  const backends = [await upstream(silent), await upstream(silent)];
+  const [first, second] = backends;
+  if (first === undefined || second === undefined) throw new Error("there are two");
+  let asked = 0;
+  const script: Script = (request, response) => {
+    asked += 1;
+    if (asked > 1) return;
+    talking(request, response);
+    setImmediate(() => response.destroy());
+  };
+  for (const each of backends) each.script = script;
+  const one = oneRegion(backends);
+  const document: PolicyDocument = {
+    ...one,
+    backends: backends.map((each, place) => ({
+      name: `b${place}`,
+      region: "eu",
+      url: each.url,
+      serves: [{ model: "m" }],
+      assistantPrefix: "append",
+    })),
+    models: [{ name: "m", continueStreams: true }],
+  };
+  const { url, finished } = await bed({ document });
+  const request = open(url, true);
+  await vi.waitUntil(() => asked === 2, wait);
+  const leftAt = performance.now();
+  request.destroy();
+  for (const each of backends) expect(await closedWithin(each, leftAt)).toBeLessThan(100);
+  await vi.waitUntil(() => finished.length > 0, wait);
+  const attempts = finished[0]?.outcome?.attempts.map((each) => `${each.role} ${each.outcome}`);
+  expect(attempts).toEqual(["first failed", "continuation cancelled"]);
+  expect(finished[0]).toMatchObject({
+    ending: "client-gone",
+    outcome: { usage: { outputTokens: 1, exact: false } },
+  });
+});

@@ -1,6 +1,6 @@
 // From the engine's reasons and the last failure of an upstream to what the client is told.
 
-import type { RefusalCause, UpstreamFailure } from "@meridian/data-core/attempt";
+import type { AttemptRecord, RefusalCause, UpstreamFailure } from "@meridian/data-core/attempt";
 import type { Refusal, RefusalReason } from "@meridian/data-core/engine";
 import { assertNever, type Problem, problem } from "@meridian/proto/base";
 import type { ClientError, ErrorClass } from "@meridian/wire";
@@ -30,8 +30,14 @@ export function clientError(kind: ErrorClass, problems: readonly Problem[]): Cli
 }
 
 /** Nobody answered: the class follows the last failure, the message tells what was tried. */
-export function exhaustedError(cause: RefusalCause, tried: readonly string[]): ClientError {
+export function exhaustedError(
+  cause: RefusalCause,
+  records: readonly AttemptRecord[],
+): ClientError {
   const { last } = cause;
+  const tried = records.map(
+    ({ candidate, failure, outcome }) => `${candidate.region}/${failure?.kind ?? outcome}`,
+  );
   const reason = last === undefined ? cause.reason : last.message;
   const hint = tried.length === 0 ? "nothing could be tried" : `tried ${tried.join(", ")}`;
   const kind = last === undefined ? "overloaded" : failureClass(last);

@@ -64,7 +64,9 @@ async function world(more: PolicyDocument = {}): Promise<World> {
       location: { ...places[name] },
       peers: [`127.0.0.1:${beds[name].peerPort}`],
     })),
-    backends: regions.map((region) => backendOf(backends[region], { name: `${region}-a`, region })),
+    backends: regions.map((region) =>
+      backendOf(backends[region], { name: `${region}-a`, region, assistantPrefix: "append" }),
+    ),
     models: [{ name: "m", aliases: ["default"] }],
     routes: [{ name: "all", match: { models: ["*"] } }],
     ...more,
@@ -146,6 +148,93 @@ test("a stream from another region passes through, and its break is a break", as
   expect(reply.status).toBe(200);
   expect(reply.clean).toBe(false);
   expect(reply.body).toMatch(/^data: \{"model":"m",.*\}\n\ndata: \{"error":\{.*\}\}\n\n$/);
+});
+
+const streamed = { model: "m", messages: [{ role: "user", content: "hi" }], stream: true };
+const event = (delta: object, finish: string | null = null) =>
+  `data: ${JSON.stringify({ model: "upstream/m", choices: [{ index: 0, delta, finish_reason: finish }] })}\n\n`;
+
+/** Goes on from what the request's last message says already. */
+const goesOn: Script = ({ body }, response) => {
+  const said = JSON.parse(body).messages.at(-1);
+  response.writeHead(200, { "content-type": "text/event-stream" });
+  response.write(event({ role: "assistant", content: "" }));
+  response.write(event({ content: said.role === "assistant" ? `[${said.content}]` : "whole" }));
+  response.end(`${event({}, "stop")}data: [DONE]\n\n`);
+};
+const dies: Script = (_, response) => {
+  response.writeHead(200, { "content-type": "text/event-stream" });
+  response.write(event({ content: "one " }), () => response.destroy());
+};
+
+test("a stream whose backend dies goes on from another region, which is told and goes no further", async () => {
+  const { beds, backends } = await world({ models: [{ name: "m", continueStreams: true }] });
+  backends.eu.script = dies;
+  backends.us.script = fail;
+  backends.ap.script = goesOn;
+  const reply = await ask(`${beds.eu.url}/v1/chat/completions`, { body: streamed });
+  expect(reply).toMatchObject({ status: 200, clean: true });
+  expect(reply.body).toContain('"content":"one "');
+  expect(reply.body).toContain('"content":"[one ]"');
+  expect(reply.body).toContain(": meridian: continued on ap after reset\n");
+  expect(reply.body).not.toContain("upstream/m");
+  const roles = beds.eu.finished[0]?.outcome?.attempts.map(
+    (each) => `${each.role} ${each.outcome}`,
+  );
+  expect(roles).toEqual(["first failed", "continuation failed", "continuation complete"]);
+  expect(beds.ap.finished).toMatchObject([
+    { arrivedFrom: "eu", outcome: { facts: { isContinuation: true } } },
+  ]);
+  expect(backends.ap.seen[0]?.headers).not.toHaveProperty("x-meridian-continues");
+});
+
+test("a broken stream does not go on in a region that residency excludes", async () => {
+  const { beds, backends } = await world({
+    models: [{ name: "m", continueStreams: true }],
+    tenants: [{ name: "acme", keys: [{ sha256: hash("sha256", "k", "hex") }], residency: ["eu"] }],
+  });
+  backends.eu.script = dies;
+  const headers = { authorization: "Bearer k" };
+  const reply = await ask(`${beds.eu.url}/v1/chat/completions`, { body: streamed, headers });
+  expect(reply.clean).toBe(false);
+  expect(beds.eu.finished).toMatchObject([{ ending: "broken" }]);
+  expect(backends.us.seen.length + backends.ap.seen.length).toBe(0);
+});
+
+test("a client's own word that it continues something is not taken", async () => {
+  const { beds, backends } = await world();
+  const headers = { "x-meridian-continues": "1", "x-meridian-tenant": "acme" };
+  await ask(`${beds.eu.url}/v1/chat/completions`, { body: chat, headers });
+  expect(beds.eu.finished).toMatchObject([
+    { tenant: "anonymous", outcome: { facts: { isContinuation: false } } },
+  ]);
+  expect(backends.eu.seen).toHaveLength(1);
+});
+
+test.each([
+  ["x-request-timeout-ms", "5000"],
+  ["grpc-timeout", "5S"],
+])("what is left of a deadline given by %s goes to the other region", async (name, value) => {
+  const { beds, backends } = await world();
+  backends.eu.script = (_, response) => {
+    setTimeout(() => response.writeHead(500).end(), 50);
+  };
+  await ask(`${beds.eu.url}/v1/chat/completions`, { body: chat, headers: { [name]: value } });
+  const left = beds.us.finished[0]?.outcome?.facts.timeoutMs ?? 0;
+  expect(left).toBeGreaterThan(0);
+  expect(left).toBeLessThanOrEqual(4_960);
+  expect(backends.us.seen[0]?.headers).not.toHaveProperty("x-request-timeout-ms");
+});
+
+test("without a caller's deadline the other region is told the route's", async () => {
+  const { beds, backends } = await world({
+    routes: [{ name: "all", match: { models: ["*"] }, timeouts: { totalMs: 30_000 } }],
+  });
+  backends.eu.script = fail;
+  await ask(`${beds.eu.url}/v1/chat/completions`, { body: chat });
+  const left = beds.us.finished[0]?.outcome?.facts.timeoutMs ?? 0;
+  expect(left).toBeGreaterThan(20_000);
+  expect(left).toBeLessThanOrEqual(30_000);
 });
 
 test("a client that leaves ends its request in the other region, too", async () => {

@@ -115,7 +115,7 @@ test("without the policy's word, or where nobody else can, it ends with the erro
   const without = await bed({ document });
   const reply = await ask(`${without.url}/v1/chat/completions`, { body: streamed });
   expect(reply.clean).toBe(false);
-  expect(reply.body).toContain('"code":"upstream_error"');
+  expect(reply.body).toContain('"code":"stream_broken"');
   const alone = await bed({
     document: policy([await upstream(speaker("first", 2, (response) => void response.end()))]),
   });

@@ -1,7 +1,7 @@
 // The end of every exchange: the engine learns what was used, metrics and the log learn how it ended. Once.
 
-import type { AttemptRecord } from "@meridian/data-core/attempt";
-import type { Outcome } from "@meridian/data-core/engine";
+import type { AttemptRecord, Ending } from "@meridian/data-core/attempt";
+import type { Outcome, Usage } from "@meridian/data-core/engine";
 import type { FinishedExchange } from "./data-server-options.ts";
 import type { Exchange } from "./exchange.ts";
 
@@ -26,8 +26,24 @@ export function settle(exchange: Exchange): void {
 function outcomeOf(exchange: Exchange): Outcome | undefined {
   const { attempts, ending, facts, route, startedAt, committedAt } = exchange;
   if (attempts === undefined || ending === undefined || facts === undefined) return undefined;
-  const usage = exchange.usage();
+  const usage = usageOf(exchange, ending);
   return { facts, route, ending, attempts: attempts.records(), usage, startedAt, committedAt };
+}
+
+/** Nobody is charged for an answer that nobody got. */
+const nothingUsed: Usage = { inputTokens: 0, outputTokens: 0, exact: true };
+
+/**
+ * What the request used, told or estimated; of an answer that went on elsewhere both parts together, of a hedged one the
+ * call that answered alone.
+ */
+function usageOf({ call, facts }: Exchange, ending: Ending): Usage {
+  if (ending.kind === "refused" || ending.kind === "rejected") return nothingUsed;
+  if (call === undefined || !call.wasSent) return nothingUsed;
+  const told = call.usage ?? call.tap?.usage;
+  if (told !== undefined) return { ...told, exact: true };
+  const inputTokens = facts?.inputTokens ?? 0;
+  return { inputTokens, outputTokens: call.tap?.contentEvents ?? call.rawTokens(), exact: false };
 }
 
 function finishedExchange(

@@ -94,6 +94,7 @@ export type BedOptions = {
   readonly document?: PolicyDocument;
   readonly peerTls?: PeerTls;
   readonly bodyBytesMax?: number;
+  readonly uploadMs?: number;
 };
 
 async function startBed(options: BedOptions): Promise<Bed> {
@@ -109,6 +110,7 @@ async function startBed(options: BedOptions): Promise<Bed> {
       region: region,
       id: `proxy-${region}`,
       bodyBytesMax: options.bodyBytesMax ?? 1_048_576,
+      ...(options.uploadMs === undefined ? {} : { uploadMs: options.uploadMs }),
     },
     peerTls: options.peerTls,
     logger: { debug: ignore, info: ignore, warn: ignore, error: ignore },
@@ -157,8 +159,8 @@ export function oneRegion(
 /** A backend that serves model `m` under the name `upstream/m`. */
 export function backendOf(
   upstream: FakeUpstream,
-  place: { readonly name: string; readonly region: string },
-): JsonLike {
+  place: { readonly name: string; readonly region: string; readonly assistantPrefix?: string },
+): { [name: string]: JsonLike } {
   return { ...place, url: upstream.url, serves: [{ model: "m", as: "upstream/m" }] };
 }
 

@@ -1,7 +1,7 @@
 // Headers on both sides. Upstreams get an allow-list: no credentials and nothing hop-by-hop of the client's ever leaves.
 
 import type { IncomingHttpHeaders } from "node:http";
-import type { Candidate } from "@meridian/data-core/attempt";
+import type { Candidate, UpstreamFailure } from "@meridian/data-core/attempt";
 import type { RequestKind } from "@meridian/data-core/engine";
 import type { UpstreamCall } from "../upstream/upstream-call.ts";
 import type { HeaderList } from "./client-answer.ts";
@@ -80,6 +80,13 @@ export function answerHeaders(exchange: Exchange, call: UpstreamCall): HeaderLis
   );
   if (call.tap !== undefined) headers.push("cache-control", "no-cache", "x-accel-buffering", "no");
   return headers;
+}
+
+/** For people and tools who read the stream: where it went on, and why. */
+export function seamNote(call: UpstreamCall, failure: UpstreamFailure | undefined): string {
+  const { kind, name, region } = call.candidate;
+  const where = kind === "peer" ? region : name;
+  return `meridian: continued on ${where} after ${failure?.kind ?? "a failure"}`;
 }
 
 /** A whole answer that became a stream is one, whatever its server called it. */

@@ -8,16 +8,10 @@ import {
   upstreamFailure,
 } from "@meridian/data-core/attempt";
 import type { Instant } from "@meridian/proto/base";
-import type {
-  AnswerFault,
-  ByteText,
-  ClientProtocol,
-  DecodedRequest,
-  StreamOptions,
-  StreamTap,
-} from "@meridian/wire";
+import type { ByteText, StreamOptions, StreamTap } from "@meridian/wire";
 import type { Dispatcher } from "undici";
-import { readRetryAfterMs } from "./retry-after.ts";
+import { type AnswerHeaders, faultFailure, statusFailure } from "./answer-failure.ts";
+import type { CallContext } from "./call-listener.ts";
 import { type CallProgress, isStale, transportFailure } from "./transport-failure.ts";
 
 /** A whole answer up to this is held until it is complete, so that a cut one can still be tried elsewhere. */
@@ -32,39 +26,6 @@ export const lingerMs = 2_000;
 /** Idle connections that a request may find closed, one after the other. */
 const sentAgainMax = 3;
 
-/** What a call tells. Nothing comes after `onAnswer`, `onStreamEnd`, `onRejected`, `onFailed`, or after `cancel`. */
-export type CallListener = {
-  readonly onConnected: (call: UpstreamCall) => void;
-  readonly onHeaders: (call: UpstreamCall) => void;
-  /** Whole events of a stream, ready to be sent; `call.tap` knows what they mean. May be "" for signs of life. */
-  readonly onStream: (call: UpstreamCall, text: ByteText) => void;
-  /** The stream is complete; `text` is the last of it. */
-  readonly onStreamEnd: (call: UpstreamCall, text: ByteText) => void;
-  /** A part of an answer that is too large to be held; the first one is everything so far. */
-  readonly onRaw: (call: UpstreamCall, chunk: Buffer) => void;
-  readonly onRawEnd: (call: UpstreamCall) => void;
-  /** A whole answer, checked; the model is the client's. */
-  readonly onAnswer: (call: UpstreamCall, body: ByteText) => void;
-  /** The upstream says that the request is at fault. */
-  readonly onRejected: (call: UpstreamCall, body: Buffer) => void;
-  readonly onFailed: (call: UpstreamCall, failure: UpstreamFailure) => void;
-  /** The call needs no more attention: its connection is free or gone. */
-  readonly onReleased: (call: UpstreamCall) => void;
-};
-
-export type CallContext = {
-  readonly protocol: ClientProtocol;
-  readonly request: DecodedRequest;
-  readonly listener: CallListener;
-  /** Keep the text, so that another call can go on from it. */
-  readonly keepsText: boolean;
-  /** The stream that broke, which this call goes on from. */
-  readonly after: StreamTap | undefined;
-  /** The request itself ends with a part of the answer. */
-  readonly isRest: boolean;
-};
-
-type Headers = { readonly [name: string]: string | string[] | undefined };
 type Mode = "head" | "stream" | "whole" | "raw" | "refusal" | "discard";
 
 export class UpstreamCall implements Dispatcher.DispatchHandler {
@@ -72,13 +33,14 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
   readonly candidate: Candidate;
   sleepsAt = -1;
   status = 0;
-  headers: Headers = {};
+  headers: AnswerHeaders = {};
   tap: StreamTap | undefined;
   usage: { readonly inputTokens: number; readonly outputTokens: number } | undefined;
-  /** What is kept of its answer until the client may have it: events of a stream, a whole body, the start of a large one. */
+  /** What is kept of its answer until the client may have it: events of a stream, or bytes as they came. */
   held: ByteText = "";
-  whole: ByteText | undefined;
   raw: Buffer | undefined;
+  /** A whole answer, checked. */
+  whole: ByteText | undefined;
   /** The end of a stream that is complete. */
   last: ByteText = "";
   readonly #context: CallContext;
@@ -104,6 +66,31 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
   start(send: () => void): void {
     this.#send = send;
     send();
+  }
+
+  /** Something of the request was on its way to the target. */
+  get wasSent(): boolean {
+    return this.#progress !== "unsent";
+  }
+
+  /** About the tokens of an answer that was too large to be read: its bytes / 4, where they are text. */
+  rawTokens(): number {
+    const isText = this.#mode === "raw" && this.#context.request.kind !== "embedding";
+    return isText ? Math.ceil(this.#bytes / 4) : 0;
+  }
+
+  /** What is held, once. */
+  takeHeld(): ByteText | Buffer {
+    const held = this.raw ?? this.held;
+    this.raw = undefined;
+    this.held = "";
+    return held;
+  }
+
+  takeWhole(): ByteText | undefined {
+    const { whole } = this;
+    this.whole = undefined;
+    return whole;
   }
 
   /** Stops the call at once, whatever it is at. */
@@ -148,9 +135,11 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     this.#context.listener.onConnected(this);
   }
 
-  onResponseStart(_: Dispatcher.DispatchController, status: number, headers: Headers): void {
+  onResponseStart(_: Dispatcher.DispatchController, status: number, headers: AnswerHeaders): void {
     if (this.#silent || status < 200) return;
     this.#progress = "answering";
+    // It holds the request's body.
+    this.#send = undefined;
     this.status = status;
     this.headers = headers;
     this.#context.listener.onHeaders(this);
@@ -163,7 +152,9 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
         this.#stream(chunk);
         return;
       case "raw":
-        if (!this.#silent) this.#context.listener.onRaw(this, chunk);
+        if (this.#silent) return;
+        this.#bytes += chunk.length;
+        this.#context.listener.onRaw(this, chunk);
         return;
       case "whole":
       case "refusal":
@@ -196,7 +187,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     this.#release();
   }
 
-  #judgeHead(status: number, headers: Headers): void {
+  #judgeHead(status: number, headers: AnswerHeaders): void {
     const verdict = judgeStatus(status, headers["retry-after"] !== undefined);
     switch (verdict) {
       case "answer":
@@ -212,7 +203,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     }
   }
 
-  #openAnswer(headers: Headers): void {
+  #openAnswer(headers: AnswerHeaders): void {
     const { protocol, request } = this.#context;
     const type = String(headers["content-type"] ?? "").toLowerCase();
     const isStream = type.startsWith("text/event-stream");
@@ -375,28 +366,4 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     this.#released = true;
     this.#context.listener.onReleased(this);
   }
-}
-
-function statusFailure(
-  status: number,
-  headers: Headers,
-  verdict: "saturated" | "target-fault",
-  isPeer: boolean,
-): UpstreamFailure {
-  const refusal = headers["x-meridian-refusal"];
-  // A backend may be a Meridian too; its refusals are a backend's.
-  if (isPeer && status === 503 && typeof refusal === "string") {
-    return upstreamFailure("region-refused", `the region refused: ${refusal.slice(0, 40)}`, {
-      status,
-    });
-  }
-  const retryAfterMs = readRetryAfterMs(headers["retry-after"]);
-  const more = retryAfterMs === undefined ? { status } : { status, retryAfterMs };
-  return verdict === "saturated"
-    ? upstreamFailure("saturated", `the model server is full (status ${status})`, more)
-    : upstreamFailure("status", `the model server answered with status ${status}`, more);
-}
-
-function faultFailure(fault: AnswerFault): UpstreamFailure {
-  return upstreamFailure(fault.kind, fault.message);
 }

@@ -33,11 +33,21 @@ function open({ kind, choices }: Recording, includeUsage: boolean): StreamTap {
   return openStream(options);
 }
 
-/** Reads the bytes up to the cut, as one piece or byte by byte, and a clean end. */
-function follow(recording: Recording, cut: number, includeUsage: boolean) {
+/** Reads the bytes up to the cut in pieces of a size, and a clean end. */
+function follow(recording: Recording, cut: number, includeUsage: boolean, size = cut + 1) {
   const tap = open(recording, includeUsage);
-  const out = tap.push(recording.text.slice(0, cut)) + tap.end();
-  return { tap, out };
+  let out = "";
+  for (let from = 0; from < cut; from += size) {
+    out += tap.push(recording.text.slice(from, Math.min(cut, from + size)));
+  }
+  return { tap, beforeEnd: { out, complete: tap.complete }, out: out + tap.end() };
+}
+
+/** By other means than the tap: everything that a reader would see or hear of. */
+function saidBy(text: string): string {
+  const parts =
+    /"(?:content|arguments|text|reasoning_content|finish_reason|name)":"(?:[^"\\]|\\.)*"/g;
+  return (text.match(parts) ?? []).join();
 }
 
 /**
@@ -80,10 +90,8 @@ test.each(files)("%s is complete as a whole, in one piece and byte by byte", (fi
   expect(whole.tap).toMatchObject({ complete: true, fault: undefined });
   expect(whole.out).toContain("[DONE]");
   expect(whole.out).not.toContain('"usage":{');
-  const tap = open(recording, false);
-  let out = "";
-  for (const byte of recording.text) out += tap.push(byte);
-  expect(lines(out + tap.end())).toEqual(lines(whole.out));
+  const split = follow(recording, recording.text.length, false, 1);
+  expect(lines(split.out)).toEqual(lines(whole.out));
 });
 
 test.each(files)("%s cut at any byte never looks complete", (file) => {
@@ -92,10 +100,15 @@ test.each(files)("%s cut at any byte never looks complete", (file) => {
   for (const includeUsage of [false, true]) {
     const whole = follow(recording, recording.text.length, includeUsage).out;
     for (let cut = 0; cut < recording.text.length; cut++) {
-      const { tap, out } = follow(recording, cut, includeUsage);
+      // As one piece, and in pieces that cut events, line ends and characters elsewhere each time.
+      const size = cut % 2 === 0 ? cut + 1 : 1 + ((cut * 7) % 97);
+      const { tap, out, beforeEnd } = follow(recording, cut, includeUsage, size);
+      if (beforeEnd.out.includes("[DONE]") !== beforeEnd.complete)
+        expect.fail(`cut at byte ${cut}: the client knows another end than we do`);
       if (tap.complete) {
         if (!isWhole(recording, cut, includeUsage))
           expect.fail(`cut at byte ${cut}: taken for whole`);
+        if (saidBy(out) !== saidBy(whole)) expect.fail(`cut at byte ${cut}: not all is there`);
         continue;
       }
       cuts += 1;

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { asciiJson } from "../byte-text.ts";
 import type { StreamOptions, StreamTap } from "../protocol.ts";
 import { readAnswer } from "./response.ts";
 import { openStream } from "./stream.ts";
@@ -139,6 +140,122 @@ test("an answer that ends while it still looks like an echo is passed on", () =>
   expect(next.complete).toBe(true);
 });
 
+test("an echo that no sentinel ends is lost neither in part nor as a whole", () => {
+  const { tap, out } = broken(words.slice(0, 6));
+  const held = openStream({ ...options, includeUsage: false, after: tap });
+  const last = chunk("second", { content: "den " }, "stop").trimEnd();
+  const rest = held.push(say("second", ["Über "]) + last) + held.end();
+  expect(textOf(out + rest)).toBe([...words.slice(0, 6), "Über ", "den "].join(""));
+  expect(held).toMatchObject({ complete: true, contentEvents: 8 });
+  expect(rest).toMatch(/\}\n\ndata: \[DONE\]\n\n$/);
+  const whole = openStream({ ...options, includeUsage: false, after: tap });
+  const echo = chunk("second", { content: words.slice(0, 6).join("") }, "stop");
+  expect(textOf(whole.push(echo) + whole.end())).toBe("");
+  expect(whole).toMatchObject({ complete: true, contentEvents: 6 });
+});
+
+test("one phrase over and over is no echo", () => {
+  const phrase = "Hip hip hurra! ";
+  const { tap, out } = broken([phrase, phrase]);
+  const next = openStream({ ...options, after: tap });
+  const rest = next.push(say("second", [phrase, phrase]) + end("second", 1, 2));
+  expect(textOf(out + rest)).toBe(phrase.repeat(4));
+});
+
+test("an echo is known as such whether escapes or bytes stand for its characters", () => {
+  const { tap, out } = broken(words.slice(0, 8));
+  const escaped = (text: string) =>
+    `data: ${asciiJson({ choices: [{ index: 0, delta: { role: "assistant", content: text } }] })}\n\n`;
+  const next = openStream({ ...options, after: tap });
+  const rest = next.push(escaped(words.slice(0, 8).join("")) + escaped("s") + escaped("ein"));
+  expect(textOf(out + rest)).toBe(words.join(""));
+  expect(next.partial()?.text).toBe(words.join(""));
+  expect(rest).not.toContain("role");
+});
+
+test("what was held of a stream that breaks is not the client's, and not gone on from", () => {
+  const { tap, out } = broken(words.slice(0, 6));
+  const next = openStream({ ...options, after: tap });
+  const rest = next.push(`${say("second", ["Über ", "den "])}data: {"error":{"message":"x"}}\n\n`);
+  expect(rest).toBe("");
+  expect(next).toMatchObject({ semantic: false, fault: { kind: "error-frame" } });
+  expect(next.partial()?.text).toBe(words.slice(0, 6).join(""));
+  expect(textOf(out)).toBe(words.slice(0, 6).join(""));
+});
+
+test("a filter's event before the answer does not give the answer its id", () => {
+  const filters = 'data: {"id":"","created":0,"choices":[],"prompt_filter_results":[]}\n\n';
+  const tap = openStream(options);
+  tap.push(filters + say("first", ["a"]));
+  const next = openStream({ ...options, after: tap });
+  const more = { system_fingerprint: "fp" };
+  const rest = next.push(filters + chunk("second", { content: "b" }, null, more));
+  expect(eventsOf(rest)).toEqual([expect.objectContaining({ id: "first" })]);
+  expect(rest).not.toContain("fp");
+});
+
+test("what is no UTF-8 and half a character are not gone on from", () => {
+  const bytes = openStream(options);
+  bytes.push('data: {"choices":[{"index":0,"delta":{"content":"\u00ff"}}]}\n\n');
+  expect(bytes).toMatchObject({ semantic: true, continuable: false });
+  const halves = openStream(options);
+  const half = (unit: string) =>
+    `data: {"choices":[{"index":0,"delta":{"content":"\\u${unit}"}}]}\n\n`;
+  halves.push(half("d83d"));
+  expect(halves.partial()).toBeUndefined();
+  halves.push(half("de00"));
+  expect(halves.partial()?.text).toBe("😀");
+});
+
+const piece = fc.string({ unit: "grapheme", minLength: 1, maxLength: 12 });
+
+test("whatever the text, its pieces, and how it is written, both parts together are the text", () => {
+  const write = fc.constantFrom("bytes", "escapes", "with role", "legacy");
+  fc.assert(
+    fc.property(
+      fc.array(piece, { minLength: 1 }),
+      fc.nat(),
+      write,
+      fc.nat(99),
+      (pieces, at, how, size) => {
+        const kind = how === "legacy" ? "completion" : "chat";
+        const given: StreamOptions = { ...options, kind, includeUsage: false };
+        const event = (content: string, finish: string | null) => {
+          const delta = how === "with role" ? { role: "assistant", content } : { content };
+          const said = how === "legacy" ? { text: content } : { delta };
+          const value = { id: how, choices: [{ index: 0, ...said, finish_reason: finish }] };
+          return `data: ${how === "escapes" ? asciiJson(value) : encodeUtf8(JSON.stringify(value))}\n\n`;
+        };
+        const cut = 1 + (at % pieces.length);
+        const first = openStream(given);
+        let out = first.push(
+          pieces
+            .slice(0, cut)
+            .map((each) => event(each, null))
+            .join(""),
+        );
+        const next = openStream({ ...given, after: first });
+        const rest = `${pieces
+          .slice(cut)
+          .map((each) => event(each, null))
+          .join("")}${event("", "stop")}data: [DONE]\n\n`;
+        for (let from = 0; from < rest.length; from += size + 1)
+          out += next.push(rest.slice(from, from + size + 1));
+        expect(next.complete).toBe(true);
+        const said = Buffer.from(out, "latin1")
+          .toString()
+          .split("\n\n")
+          .filter((each) => each.startsWith("data: {"));
+        const text = said.map((each) => {
+          const [choice] = JSON.parse(each.slice(6)).choices;
+          return choice.text ?? choice.delta.content;
+        });
+        expect(text.join("")).toBe(pieces.join(""));
+      },
+    ),
+  );
+});
+
 test("a third server goes on from both", () => {
   const first = broken(words.slice(0, 2));
   const second = openStream({ ...options, after: first.tap });
@@ -182,6 +299,12 @@ test("a client that did not ask sees no usage, whatever the server's way to tell
     expect(textOf(out)).toBe("a");
     expect(tap.usage).toEqual({ inputTokens: 1, outputTokens: 2 });
   }
+});
+
+test("a whole answer's escapes become no bytes that are no UTF-8", () => {
+  const body =
+    '{"choices":[{"index":0,"message":{"content":"\\u00fc\\ud83d\\ude00"},"finish_reason":"stop"}]}';
+  expect(textOf(streamOf(body, options))).toBe("ü😀");
 });
 
 test("a whole answer becomes the stream that says the same", () => {

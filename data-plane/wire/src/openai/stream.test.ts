@@ -156,6 +156,49 @@ test("of an answer whose words came from elsewhere nothing may be left to say", 
   expect(follow([role + done], { ...options, isRest: true }).tap.fault?.kind).toBe("empty");
 });
 
+test.each([
+  ["a sentinel without a reason to end", role + word + done, "truncated"],
+  ["an empty reason", role + chunk({ content: "a" }, "") + done, "truncated"],
+  ["an answer given up", word + chunk({}, "abort") + done, "error-frame"],
+  ["an answer that ends in an error", word + chunk({}, "error") + done, "error-frame"],
+])("%s is no end", (_, text, kind) => {
+  const { tap, out } = follow([text]);
+  expect(tap).toMatchObject({ complete: false, fault: { kind } });
+  expect(out).not.toContain("[DONE]");
+});
+
+test("of two answers that came, both must have ended; of two that were asked for one may come", () => {
+  const both = { ...options, choices: 2 };
+  const second = 'data: {"choices":[{"index":1,"delta":{"content":"b"}}]}\n\n';
+  expect(follow([word + second + stop + done], both).tap.fault?.kind).toBe("truncated");
+  expect(follow([word + stop + done], both).tap.complete).toBe(true);
+});
+
+test.each([
+  ["in the event of its end", chunk({}, "stop", { usage: { completion_tokens: 1 } })],
+  ["after its end", stop + usage],
+])("an answer without a word is one if tokens are told %s", (_, text) => {
+  expect(follow([role + text + done]).tap).toMatchObject({ complete: true, semantic: true });
+  expect(follow([role + text]).tap.complete).toBe(true);
+});
+
+test("a filter's finding is passed on without the usage beside it", () => {
+  const filters = { model: "m", choices: [], prompt_filter_results: [1] };
+  const frame = `data: ${JSON.stringify({ ...filters, usage: { prompt_tokens: 1 } })}\n\n`;
+  const { out } = follow([frame + word + stop + done]);
+  expect(out.startsWith(`data: ${JSON.stringify(filters)}\n\n`)).toBe(true);
+});
+
+test.each([
+  ["first", '{"usage":null,"model":"m","choices":[]}', '{"model":"m","choices":[]}'],
+  ["alone", '{"usage":null}', "{}"],
+  ["with spaces", '{"model":"m" , "usage" : null , "x":1}', '{"model":"m" , "x":1}'],
+  ["beside another", '{"x":{"a":1,"usage":null},"usage":null}', '{"x":{"a":1,"usage":null}}'],
+  ["on two lines", '{"model":"m",\ndata: "usage":null}', '{"model":"m"}'],
+])("a null usage %s is taken out, every other byte kept", (_, event, expected) => {
+  expect(openStream(options).push(`data: ${event}\n\n`)).toBe(`data: ${expected}\n\n`);
+});
+
 test("what follows the sentinel is not passed on", () => {
   const { out } = follow([word + stop + done + word, word]);
   expect(out).toBe((word + stop + done).replaceAll("up/m", "m"));
