@@ -4,6 +4,7 @@ import { randomUUID } from "node:crypto";
 import { type Clock, formatProblem, seededRandom } from "@meridian/proto/base";
 import { startControl } from "./control/start-control.ts";
 import { createDecisionPages } from "./decisions/index.ts";
+import { OwnHealth } from "./health/own-health.ts";
 import { endBySignal, ListenError, listenAll, listenOn, within } from "./lifecycle.ts";
 import { createOpsServer } from "./ops-server.ts";
 import { RegionWatch } from "./region-watch.ts";
@@ -36,7 +37,8 @@ async function run(settings: Settings, tls: TlsFiles): Promise<void> {
   const isStopping = () => stopping;
 
   const listeners = await startListeners({ settings, tls, clock, random, logger, metrics });
-  const parts = { settings, tls, clock, random, logger, metrics, listeners, isStopping };
+  const health = new OwnHealth({ id, clock, random: random.fork("health"), logger, listeners });
+  const parts = { settings, tls, clock, random, logger, metrics, listeners, health, isStopping };
   const control = await startControl(parts);
   const { report } = listeners;
   const watch = new RegionWatch({ region, clock, report, status: control.status, isStopping });
@@ -68,7 +70,8 @@ async function run(settings: Settings, tls: TlsFiles): Promise<void> {
     logger.info({ signal, live, drainMs: settings.drainMs }, "draining");
     const isDrained = await within(settings.drainMs, listeners.beginDrain());
     logger.info({ isDrained }, "stopping");
-    await Promise.all([within(diskMs, control.close()), listeners.close()]);
+    const probesEnd = within(diskMs, health.close());
+    await Promise.all([within(diskMs, control.close()), probesEnd, listeners.close()]);
     logger.flush();
   });
   await control.connect();

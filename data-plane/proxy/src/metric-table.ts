@@ -92,6 +92,30 @@ export const metricTable = {
     labels: [],
     help: "Backends that this proxy's own evidence keeps out",
   },
+  backendVerdict: {
+    name: "meridian_backend_verdict",
+    type: "gauge",
+    labels: ["backend"],
+    help: "The verdict that is followed: 2 healthy, 1 degraded, 0 unhealthy; absent: there is none",
+  },
+  probes: {
+    name: "meridian_probes_total",
+    type: "counter",
+    labels: ["backend", "outcome"],
+    help: "Probes of this proxy, by outcome (good, failed)",
+  },
+  canaries: {
+    name: "meridian_canaries_total",
+    type: "counter",
+    labels: ["backend", "outcome"],
+    help: "Canaries that were answered, by what the answers were (right, wrong)",
+  },
+  canaryTokensPerDay: {
+    name: "meridian_canary_tokens_per_day",
+    type: "gauge",
+    labels: ["backend"],
+    help: "Tokens that this proxy's canaries cost in a day at most, while things stay as they are",
+  },
   snapshotEpoch: {
     name: "meridian_snapshot_epoch",
     type: "gauge",

@@ -19,6 +19,7 @@ const report: EngineReport = {
 
 const readings: Readings = {
   report,
+  probed: new Map(),
   status: {
     link: "waiting",
     control: undefined,

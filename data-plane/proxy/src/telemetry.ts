@@ -14,11 +14,14 @@ import {
   Registry,
 } from "prom-client";
 import { type MetricRow, metricTable } from "./metric-table.ts";
+import type { ProbeCounts } from "./probe/prober.ts";
 import type { FinishedExchange, RequestMetrics } from "./server/index.ts";
 
 /** Values that are read when somebody asks for the metrics. */
 export type Readings = {
   readonly report: EngineReport;
+  /** By backend, for those that this proxy has probed. */
+  readonly probed: ReadonlyMap<string, ProbeCounts>;
   readonly status: SyncStatus;
   /** Control planes by address; the one in use is true. */
   readonly controls: ReadonlyMap<string, boolean>;
@@ -85,6 +88,7 @@ export function createMetrics(ownRegion: string): ProxyMetrics {
     expose: async (readings, others) => {
       setGauges(gauges, readings);
       setBytes(counters, connections);
+      setProbes(counters, readings.probed);
       counters.tokens.reset();
       counters.tokens.inc({ direction: "input" }, readings.report.inputTokens);
       counters.tokens.inc({ direction: "output" }, readings.report.outputTokens);
@@ -121,6 +125,8 @@ function createCounters(registry: Registry) {
     snapshotsApplied: counter(metricTable.snapshotsApplied),
     snapshotsRefused: counter(metricTable.snapshotsRefused),
     lastGoodFailures: counter(metricTable.lastGoodFailures),
+    probes: counter(metricTable.probes),
+    canaries: counter(metricTable.canaries),
     decisionsDropped: counter(metricTable.decisionsDropped),
   };
 }
@@ -130,6 +136,20 @@ function setBytes(counters: ReturnType<typeof createCounters>, connections: Conn
   counters.bytes.reset();
   counters.bytes.inc({ direction: "in" }, received);
   counters.bytes.inc({ direction: "out" }, sent);
+}
+
+function setProbes(
+  counters: ReturnType<typeof createCounters>,
+  probed: ReadonlyMap<string, ProbeCounts>,
+): void {
+  counters.probes.reset();
+  counters.canaries.reset();
+  for (const [backend, { probes, probesFailed, canaries, canariesWrong }] of probed) {
+    counters.probes.inc({ backend, outcome: "good" }, probes - probesFailed);
+    counters.probes.inc({ backend, outcome: "failed" }, probesFailed);
+    counters.canaries.inc({ backend, outcome: "right" }, canaries - canariesWrong);
+    counters.canaries.inc({ backend, outcome: "wrong" }, canariesWrong);
+  }
 }
 
 /** Gauges tell what is so now, and the main thread alone knows that. */
@@ -146,6 +166,8 @@ function createGauges(registry: Registry) {
     backendInFlight: gauge(metricTable.backendInFlight),
     backendAvailable: gauge(metricTable.backendAvailable),
     ejected: gauge(metricTable.ejected),
+    backendVerdict: gauge(metricTable.backendVerdict),
+    canaryTokensPerDay: gauge(metricTable.canaryTokensPerDay),
     snapshotEpoch: gauge(metricTable.snapshotEpoch),
     snapshotSequence: gauge(metricTable.snapshotSequence),
     stateAge: gauge(metricTable.stateAge),
@@ -186,14 +208,23 @@ function statusClass(status: number): string {
   return status === 499 ? "499" : `${Math.floor(status / 100)}xx`;
 }
 
+/** As numbers, so that the least of a region can be asked for. */
+const verdicts = { unhealthy: 0, degraded: 1, healthy: 2 } as const;
+
 function setGauges(gauges: ReturnType<typeof createGauges>, readings: Readings): void {
-  const { report, status, controls } = readings;
+  const { report, probed, status, controls } = readings;
   gauges.inFlight.set(report.liveRequests);
   gauges.backendInFlight.reset();
   gauges.backendAvailable.reset();
-  for (const { name, inFlight, available } of report.backends) {
+  gauges.backendVerdict.reset();
+  gauges.canaryTokensPerDay.reset();
+  for (const { name, inFlight, available, told } of report.backends) {
     gauges.backendInFlight.set({ backend: name }, inFlight);
     gauges.backendAvailable.set({ backend: name }, available ? 1 : 0);
+    if (told !== undefined) gauges.backendVerdict.set({ backend: name }, verdicts[told.verdict]);
+  }
+  for (const [backend, { canaryTokensPerDay }] of probed) {
+    gauges.canaryTokensPerDay.set({ backend }, canaryTokensPerDay);
   }
   gauges.ejected.set(report.backends.filter((each) => each.ejected).length);
   gauges.snapshotEpoch.set(Number(status.held?.version?.epoch ?? 0n));

@@ -22,4 +22,5 @@ export type {
   TargetReport,
   Usage,
 } from "./engine.ts";
+export { isAlone } from "./region-state.ts";
 export { anonymous } from "./table.ts";

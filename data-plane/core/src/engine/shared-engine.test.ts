@@ -69,7 +69,7 @@ function world(slots = 4): World {
       const prepared = main.prepare(snapshot);
       if (prepared.kind === "err") throw new Error(JSON.stringify(prepared.error));
       for (const each of given) each.give(keeper.claims(), keeper.fresh());
-      prepared.value.commit();
+      prepared.value.commit(0);
       for (const each of threads) {
         expect(each.apply({ kind: "snapshot", snapshot }, 0).kind).toBe("ok");
       }

@@ -23,6 +23,7 @@ import type { FoundDecisions } from "../decisions/index.ts";
 import type { TlsFiles } from "../tls.ts";
 import type { ControlStreams, Dial } from "./control-streams.ts";
 import { QuestionLane } from "./question-lane.ts";
+import type { ProbeReadings } from "./report-frame.ts";
 import { Reporter } from "./reporter.ts";
 
 export type ControlLinkOptions = {
@@ -42,6 +43,7 @@ export type ControlLinkOptions = {
   ) => void;
   readonly observe: (frame: StateFrame) => void;
   readonly report: () => { readonly engine: EngineReport; readonly draining: boolean };
+  readonly probes: ProbeReadings;
   /** Records of a decision or a request, for operators who ask. */
   readonly explain: (id: string) => Promise<FoundDecisions>;
   /** A push was refused. */
@@ -82,14 +84,15 @@ class Link implements ControlLink {
 
   constructor(options: ControlLinkOptions) {
     this.#options = options;
-    const { node, controls, limits, random, clock, report, explain } = options;
+    const { node, controls, limits, random, clock, report, probes, explain } = options;
     this.#sync = createSync({
       region: node.region,
       controls: controls.length,
       random: random.fork("sync"),
       ...(limits === undefined ? {} : { limits }),
     });
-    this.#reporter = new Reporter({ node, clock, report, random: random.fork("reports") });
+    const reports = random.fork("reports");
+    this.#reporter = new Reporter({ node, clock, report, probes, random: reports });
     this.#questions = new QuestionLane({ node, random: random.fork("questions"), find: explain });
   }
 

@@ -14,6 +14,8 @@ export type PolicyKeeperOptions = {
   readonly dataDir: string;
   readonly listeners: Pick<Listeners, "activate">;
   readonly logger: ControlLogger;
+  /** A snapshot came into force. */
+  readonly applied: (snapshot: Snapshot) => void;
   readonly metrics: Pick<ProxyMetrics, "snapshotApplied" | "lastGoodFailed">;
 };
 
@@ -46,13 +48,14 @@ export class PolicyKeeper {
     source: SnapshotSource,
     answer: (problems: readonly Problem[]) => void,
   ): void {
-    const { listeners, logger, metrics } = this.#options;
+    const { applied, listeners, logger, metrics } = this.#options;
     this.#underWay += 1;
     listeners.activate(snapshot, (problems) => {
       this.#underWay -= 1;
       if (!refuses(problems)) {
         metrics.snapshotApplied(source);
         logger.info({ version: formatVersion(snapshot.version), source }, "policy in force");
+        applied(snapshot);
         if (source !== "disk") this.#keep(snapshot);
       }
       answer(problems);

@@ -79,6 +79,6 @@ function probeDifference(before: ProbeCounts | undefined, { probe, canaryVector 
 }
 
 /** A backend that was removed and named again counts from nothing. */
-function grown(before: number | undefined, now: number): number {
+export function grown(before: number | undefined, now: number): number {
   return before === undefined || before > now ? now : now - before;
 }

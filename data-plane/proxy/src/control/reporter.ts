@@ -5,12 +5,13 @@ import { createReportLane, type ReportEvent } from "@meridian/data-core/sync";
 import { assertNever, type Clock, type Random } from "@meridian/proto/base";
 import type { Node, ReportFrame } from "@meridian/proto/gen/sync_pb";
 import type { ControlStreams, Lane } from "./control-streams.ts";
-import { createReportMaker } from "./report-frame.ts";
+import { createReportMaker, type ProbeReadings } from "./report-frame.ts";
 
 export type ReporterOptions = {
   readonly node: Node;
   readonly clock: Clock;
   readonly random: Random;
+  readonly probes: ProbeReadings;
   readonly report: () => { readonly engine: EngineReport; readonly draining: boolean };
 };
 
@@ -27,7 +28,7 @@ export class Reporter {
   constructor(options: ReporterOptions) {
     this.#options = options;
     this.#lane = createReportLane(options.random);
-    this.#maker = createReportMaker(options.node);
+    this.#maker = createReportMaker(options.node, options.probes);
   }
 
   /** These streams' control plane answers. Harmless when it is told again. */

@@ -4,6 +4,7 @@ import { create } from "@bufbuild/protobuf";
 import type { SyncStatus } from "@meridian/data-core/sync";
 import type { Clock, Random } from "@meridian/proto/base";
 import { NodeSchema } from "@meridian/proto/gen/sync_pb";
+import type { OwnHealth } from "../health/own-health.ts";
 import type { Settings } from "../settings.ts";
 import type { ProxyMetrics, Readings } from "../telemetry.ts";
 import type { Listeners } from "../threads/listeners.ts";
@@ -20,6 +21,7 @@ export type ControlParts = {
   readonly logger: ControlLogger;
   readonly metrics: ProxyMetrics;
   readonly listeners: Listeners;
+  readonly health: OwnHealth;
   readonly isStopping: () => boolean;
 };
 
@@ -37,8 +39,9 @@ const build = "0.1.0";
 
 /** Resolves when the last-good snapshot, if there is one, is in force. */
 export async function startControl(parts: ControlParts): Promise<Control> {
-  const { settings, listeners, logger, metrics } = parts;
-  const keeper = new PolicyKeeper({ ...settings, listeners, metrics, logger });
+  const { settings, health, listeners, logger, metrics } = parts;
+  const applied = health.arrange.bind(health);
+  const keeper = new PolicyKeeper({ ...settings, listeners, metrics, logger, applied });
   const link = createLink(parts, keeper);
   const kept = await keeper.readLastGood();
   if (kept !== undefined) link.offer(kept, "disk");
@@ -51,6 +54,7 @@ export async function startControl(parts: ControlParts): Promise<Control> {
     readings: () => ({
       report: listeners.report(),
       requestsByThread: listeners.requestsByThread(),
+      probed: health.probed(),
       status: link.status(),
       controls: new Map(settings.controls.map((each) => [each, each === link.address()])),
       isReady: readiness(link, parts.isStopping()).isReady,
@@ -68,7 +72,7 @@ export async function startControl(parts: ControlParts): Promise<Control> {
 }
 
 function createLink(parts: ControlParts, keeper: PolicyKeeper): ControlLink {
-  const { clock, isStopping, listeners, logger, metrics, random, settings, tls } = parts;
+  const { clock, health, isStopping, listeners, logger, metrics, random, settings, tls } = parts;
   const { id, region } = settings;
   return createControlLink({
     node: create(NodeSchema, { id, region, build }),
@@ -81,6 +85,7 @@ function createLink(parts: ControlParts, keeper: PolicyKeeper): ControlLink {
     observe: (frame) => listeners.observe(frame),
     explain: (id) => listeners.decisions.find(id),
     report: () => ({ engine: listeners.report(), draining: isStopping() }),
+    probes: (backend) => health.probed().get(backend),
     refused: () => metrics.snapshotRefused(),
   });
 }

@@ -73,6 +73,9 @@ class ListenerThread {
       case "observe":
         this.#listener.observe(fromBinary(StateFrameSchema, message.frame));
         return;
+      case "verdicts":
+        this.#listener.engine.apply(message, this.#clock.now());
+        return;
       case "hear":
         this.#listener.engine.hear(message.target, message.change, this.#clock.now());
         return;

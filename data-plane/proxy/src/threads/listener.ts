@@ -81,7 +81,7 @@ export function createListener(options: ListenerOptions): Listener {
   if (server.peerApp !== undefined) serveSnapshot(server.peerApp, settings.region, () => held);
 
   function commit(prepared: PreparedSnapshot, snapshot: Snapshot): void {
-    prepared.commit();
+    prepared.commit(clock.now());
     held = snapshot;
     server.refreshUpstreams();
   }

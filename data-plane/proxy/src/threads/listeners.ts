@@ -2,6 +2,7 @@
 
 import { availableParallelism } from "node:os";
 import type { EngineReport } from "@meridian/data-core/engine";
+import type { ToldVerdict } from "@meridian/data-core/health";
 import type { Clock, Problem, Random } from "@meridian/proto/base";
 import type { Snapshot } from "@meridian/proto/gen/snapshot_pb";
 import type { StateFrame } from "@meridian/proto/gen/sync_pb";
@@ -15,6 +16,8 @@ export type Listeners = {
   /** Puts a snapshot in force on all threads or on none, then answers; no problems: it is in force. */
   readonly activate: (snapshot: Snapshot, answer: (problems: readonly Problem[]) => void) => void;
   readonly observe: (frame: StateFrame) => void;
+  /** This proxy's own verdicts on backends, for the time without a control plane. */
+  readonly judge: (verdicts: ReadonlyMap<string, ToldVerdict>) => void;
   /** Over all threads. */
   readonly report: () => EngineReport;
   /** Requests admitted so far, by thread. */

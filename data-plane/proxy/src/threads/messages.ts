@@ -2,7 +2,7 @@
 // and protobuf messages go as their bytes.
 
 import type { CallBuffers } from "@meridian/data-core/engine";
-import type { HealthChange } from "@meridian/data-core/health";
+import type { HealthChange, ToldVerdict } from "@meridian/data-core/health";
 import type { LoadBuffers } from "@meridian/data-core/load";
 import type { Address, Problem } from "@meridian/proto/base";
 import type { Settings } from "../settings.ts";
@@ -34,6 +34,7 @@ export type ToThread =
     }
   | { readonly kind: "switch" | "abort"; readonly activation: number }
   | { readonly kind: "observe"; readonly frame: Uint8Array }
+  | { readonly kind: "verdicts"; readonly verdicts: ReadonlyMap<string, ToldVerdict> }
   /** What a sibling learned. */
   | { readonly kind: "hear"; readonly target: string; readonly change: HealthChange }
   | { readonly kind: "ask"; readonly question: number; readonly about: Question }

@@ -18,6 +18,9 @@ export function serveHere(parts: ListenerParts): Listeners {
       answer(prepared.kind === "err" ? prepared.error : []);
     },
     observe: (frame) => listener.observe(frame),
+    judge: (verdicts) => {
+      listener.engine.apply({ kind: "verdicts", verdicts }, clock.now());
+    },
     report,
     requestsByThread: () => [report().requests],
     listen: () => listener.listen(settings, false),

@@ -27,6 +27,11 @@ export function serveInThreads(parts: ListenerParts, threads: number): Listeners
       served.engine.apply({ kind: "state", frame }, clock.now());
       served.sayToAll({ kind: "observe", frame: toBinary(StateFrameSchema, frame) });
     },
+    judge: (verdicts) => {
+      const change = { kind: "verdicts", verdicts } as const;
+      served.engine.apply(change, clock.now());
+      served.sayToAll(change);
+    },
     report: () => served.engine.report(clock.now()),
     requestsByThread: () => served.totals.requestsByStripe(),
     listen: () => served.ports.open(),
@@ -58,7 +63,7 @@ class ServingThreads {
 
   constructor(parts: ListenerParts, threads: number) {
     this.#parts = parts;
-    const { random, settings, tls } = parts;
+    const { clock, random, settings, tls } = parts;
     const load = createLoadBuffers(threads);
     const { table, totals } = openLoadBuffers(load, { count: threads, own: 0 });
     const calls = createCallBuffers(table.slots);
@@ -75,6 +80,7 @@ class ServingThreads {
     this.policy = new SharedPolicy({
       threads,
       keeper,
+      clock,
       prepare: (snapshot) => this.engine.prepare(snapshot),
       say: (message) => this.sayToAll(message),
       hangs: () => this.#end("a listener thread does not take a policy"),

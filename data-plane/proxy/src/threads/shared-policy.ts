@@ -8,13 +8,14 @@ import {
   createActivations,
   type SlotKeeper,
 } from "@meridian/data-core/load";
-import { assert, assertNever, type Problem, type Result } from "@meridian/proto/base";
+import { assert, assertNever, type Clock, type Problem, type Result } from "@meridian/proto/base";
 import { type Snapshot, SnapshotSchema } from "@meridian/proto/gen/snapshot_pb";
 import type { ToThread } from "./messages.ts";
 
 export type SharedPolicyOptions = {
   readonly threads: number;
   readonly keeper: SlotKeeper;
+  readonly clock: Clock;
   /** On the main thread's own engine: it refuses what can't be served, and claims the slots. */
   readonly prepare: (snapshot: Snapshot) => Result<PreparedSnapshot, readonly Problem[]>;
   readonly say: (message: ToThread) => void;
@@ -62,7 +63,7 @@ export class SharedPolicy {
         return;
       case "switch":
         assert(this.#prepared !== undefined, "the main thread prepares first");
-        this.#prepared.commit();
+        this.#prepared.commit(this.#options.clock.now());
         this.#prepared = undefined;
         this.#options.say({ kind: "switch", activation });
         return;
