@@ -6,7 +6,7 @@ import { judgeTickMs, OwnJudge, type ToldVerdict } from "@meridian/data-core/hea
 import type { Clock, Random } from "@meridian/proto/base";
 import type { Snapshot } from "@meridian/proto/gen/snapshot_pb";
 import type { HealthCounts } from "@meridian/proto/health";
-import { readSnapshot } from "@meridian/proto/snapshot";
+import { type RegionView, readSnapshot } from "@meridian/proto/snapshot";
 import type { Logger } from "pino";
 import { type ProbeCounts, Prober, type ProbeStanding } from "../probe/prober.ts";
 import { type Seen, since } from "./health-counts.ts";
@@ -41,6 +41,8 @@ export class OwnHealth {
   readonly #log: ProbeLog;
   readonly #judge = new OwnJudge();
   #names: readonly string[] = [];
+  /** The judge's thresholds take some time, which a start does not have: they wait for the next tick. */
+  #toArrange: RegionView | undefined;
   #seen: ReadonlyMap<string, Seen> = new Map();
   #rates: ReadonlyMap<string, number> = new Map();
   #verdicts: ReadonlyMap<string, ToldVerdict> = new Map();
@@ -67,7 +69,7 @@ export class OwnHealth {
     if (view.kind === "err") return;
     const { backends } = view.value;
     this.#names = backends.map((each) => each.name);
-    this.#judge.arrange(view.value);
+    this.#toArrange = view.value;
     this.#prober.arrange(
       backends.map(({ name, url, probe }) => ({ candidate: { name, origin: url }, probe })),
     );
@@ -87,6 +89,8 @@ export class OwnHealth {
 
   #tick(): void {
     const { clock, listeners } = this.#options;
+    if (this.#toArrange !== undefined) this.#judge.arrange(this.#toArrange);
+    this.#toArrange = undefined;
     const report = listeners.report();
     const probed = this.probed();
     const before = this.#seen;

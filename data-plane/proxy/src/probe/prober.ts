@@ -9,7 +9,7 @@ import {
   type ProbeNeed,
   ProbePlan,
 } from "@meridian/data-core/probe";
-import { type Clock, problem, type Random } from "@meridian/proto/base";
+import type { Clock, Random } from "@meridian/proto/base";
 import type { CanaryView, ProbeView } from "@meridian/proto/snapshot";
 import { openai } from "@meridian/wire";
 import { Agent } from "undici";
@@ -94,7 +94,7 @@ export class Prober {
 
   async close(): Promise<void> {
     clearInterval(this.#timer);
-    this.#closing.abort(problem("stopping", "", "the proxy is stopping"));
+    this.#closing.abort();
     await this.#agent.destroy();
   }
 
