@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { defaultPolicy } from "@meridian/harness";
+import { defaultPolicy, withCanaries } from "@meridian/harness";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
 import { localTopology } from "./layout.ts";
@@ -10,14 +10,14 @@ const shape = { store: "embedded", backendsPerRegion: 2 } as const;
 test("the template is the policy of the default start", () => {
   const topology = localTopology({ ...shape, basePort: 8801 });
   const template = readFileSync(templateFile, "utf8");
-  expect(parse(template)).toEqual(defaultPolicy(topology));
+  expect(parse(template)).toEqual(withCanaries(defaultPolicy(topology)));
   expect(parse(renderPolicy(topology, []))).toEqual(parse(template));
 });
 
 test("other ports reach every address, and the comments stay", () => {
   const topology = localTopology({ ...shape, basePort: 9801 });
   const text = renderPolicy(topology, []);
-  expect(parse(text)).toEqual(defaultPolicy(topology));
+  expect(parse(text)).toEqual(withCanaries(defaultPolicy(topology)));
   expect(text).toContain("# Every model:");
   expect(text).not.toMatch(/:88\d\d\b/);
 });

@@ -14,6 +14,7 @@ export {
   type PolicyBackend,
   type PolicyDocument,
   simulatedModels,
+  withCanaries,
 } from "./cluster/policy-document.ts";
 export {
   defaultRegions,

@@ -16,7 +16,6 @@ const ofBackend: readonly Feature<Backend>[] = [
     field: "capacity.tokensPerMinute",
     isUsed: ({ capacity }) => (capacity?.tokensPerMinute ?? 0) > 0,
   },
-  { field: "probe", isUsed: ({ probe }) => probe !== undefined },
 ];
 
 const ofModel: readonly Feature<Model>[] = [

@@ -15,7 +15,6 @@ test("the sample with every field has warnings alone, one for each field not in 
     "not_in_force backends[0].capacity.concurrency",
     "not_in_force backends[0].capacity.requestsPerMinute",
     "not_in_force backends[0].capacity.tokensPerMinute",
-    "not_in_force backends[0].probe",
     "not_in_force models[0].contextTokens",
     "not_in_force models[0].features",
     "not_in_force models[0].degradeTo",

@@ -33,6 +33,15 @@ export type PolicyBackend = {
   readonly serves: readonly { readonly model: string; readonly as?: string }[];
   readonly weight?: number;
   readonly assistantPrefix?: "none" | "append" | "continue-final-message";
+  readonly probe?: {
+    readonly latencyMs?: number;
+    readonly path?: string;
+    readonly canary?: {
+      readonly model?: string;
+      readonly prompt?: string;
+      readonly expect?: string;
+    };
+  };
 };
 
 /** The key that requests to a cluster carry. The policy holds its hash alone. */
@@ -67,4 +76,15 @@ export function defaultPolicy(topology: Topology): PolicyDocument {
     routes: [{ name: "all", match: { models: ["*"] }, fallback: ["remote"] }],
     tenants: [{ name: "local", keys: [{ sha256: hashKey(localKey) }] }],
   };
+}
+
+/** The same with a question for each backend, whose answer the simulated models always give alike. */
+export function withCanaries(policy: PolicyDocument): PolicyDocument {
+  const canary = {
+    model: "sim-small",
+    prompt: "Which word comes first?",
+    expect: "Warm while holds",
+  };
+  const probe = { latencyMs: 5_000, canary };
+  return { ...policy, backends: policy.backends.map((each) => ({ ...each, probe })) };
 }
