@@ -41,7 +41,14 @@ async function run(settings: Settings, tls: TlsFiles): Promise<void> {
   const parts = { settings, tls, clock, random, logger, metrics, listeners, health, isStopping };
   const control = await startControl(parts);
   const { report } = listeners;
-  const watch = new RegionWatch({ region, clock, report, status: control.status, isStopping });
+  const watch = new RegionWatch({
+    region,
+    clock,
+    report,
+    status: control.status,
+    isStopping,
+    weights: () => health.weights,
+  });
   const ops = createOpsServer({
     readiness: () => control.readiness(),
     region: () => watch.read(),

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import {
+  capacityShare,
   initialVerdict,
   isOpenToClients,
   judgeRegion,
@@ -13,6 +14,7 @@ const healthy: RegionEvidence = {
   hasSnapshot: true,
   available: 10,
   backends: 10,
+  capacity: 1,
 };
 
 function judge(evidence: Partial<RegionEvidence>, former = initialVerdict(0), now = 1_000) {
@@ -21,9 +23,9 @@ function judge(evidence: Partial<RegionEvidence>, former = initialVerdict(0), no
 
 test.each<[string, Partial<RegionEvidence>, string, number]>([
   ["all backends", {}, "ready", 255],
-  ["half of the backends", { available: 5 }, "ready", 128],
-  ["less than half", { available: 4 }, "degraded", 102],
-  ["less than 30 %", { available: 2 }, "down", 0],
+  ["half of the capacity", { capacity: 0.5 }, "ready", 128],
+  ["less than half", { capacity: 0.4 }, "degraded", 102],
+  ["less than 30 %", { capacity: 0.29 }, "down", 0],
   ["no backends named", { available: 0, backends: 0 }, "unknown", 0],
   ["an operator's drain", { isDrained: true }, "draining", 0],
   ["a stopping proxy without a snapshot", { isStopping: true, hasSnapshot: false }, "draining", 0],
@@ -33,12 +35,12 @@ test.each<[string, Partial<RegionEvidence>, string, number]>([
 });
 
 test("a region that went down comes back only after 60 s at half or more", () => {
-  let verdict: RegionVerdict = judge({ available: 0 }, initialVerdict(0), 0);
+  let verdict: RegionVerdict = judge({ capacity: 0 }, initialVerdict(0), 0);
   const seen: [number, string][] = [];
   for (let now = 1_000; now <= 100_000; now += 1_000) {
     // It wavers once after 20 s.
-    const available = now === 20_000 ? 4 : 8;
-    const next = judge({ available }, verdict, now);
+    const capacity = now === 20_000 ? 0.4 : 0.8;
+    const next = judge({ capacity }, verdict, now);
     if (next.standing !== verdict.standing) seen.push([now, next.standing]);
     verdict = next;
   }
@@ -51,10 +53,26 @@ test("since is when the standing changed, not when it was last asked", () => {
   expect(judge({ isDrained: true }, first, 9_000).since).toBe(9_000);
 });
 
+test("capacity is what verdicts leave of the weights; what is out of reach has none", () => {
+  const told = (share: number) =>
+    ({ verdict: "degraded", share, isProving: false, freezesBaseline: false }) as const;
+  const backends = [
+    { name: "a", available: true, told: undefined },
+    { name: "b", available: true, told: told(0.5) },
+    { name: "c", available: false, told: told(1) },
+    // It proves itself: a trickle is let through, which is no capacity.
+    { name: "d", available: true, told: told(0) },
+  ];
+  expect(capacityShare(backends, new Map())).toBe(1.5 / 4);
+  expect(capacityShare(backends, new Map([["a", 7]]))).toBe(7.5 / 10);
+  expect(capacityShare(backends.slice(0, 1), new Map([["a", 0]]))).toBe(0);
+  expect(capacityShare([], new Map())).toBe(0);
+});
+
 test.each<[string, Partial<RegionEvidence>, number, boolean]>([
   ["ready", {}, 0, true],
-  ["degraded", { available: 4 }, 0, true],
-  ["down", { available: 0 }, 5, false],
+  ["degraded", { capacity: 0.4 }, 0, true],
+  ["down", { available: 0, capacity: 0 }, 5, false],
   ["draining", { isDrained: true }, 5, false],
   ["unknown with another region to send to", { available: 0, backends: 0 }, 1, true],
   ["unknown with nobody to send to", { available: 0, backends: 0 }, 0, false],

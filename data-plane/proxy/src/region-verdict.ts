@@ -1,6 +1,7 @@
 // What this proxy tells DNS and routers about its region: whether clients should be sent there, and how many.
 // Pure: numbers and `now` in, verdict out. Source: reference multiregion 5 and 6.2.
 
+import type { TargetReport } from "@meridian/data-core/engine";
 import type { Instant } from "@meridian/proto/base";
 
 export type RegionStanding = "ready" | "degraded" | "down" | "draining" | "unknown";
@@ -14,6 +15,8 @@ export type RegionEvidence = {
   /** Backends of the region that may be chosen now, of all. */
   readonly available: number;
   readonly backends: number;
+  /** Share of the region's nominal capacity that may be used now, 0 to 1: see `capacityShare`. */
+  readonly capacity: number;
 };
 
 export type RegionVerdict = {
@@ -27,7 +30,7 @@ export type RegionVerdict = {
   readonly lowAt: Instant | undefined;
 };
 
-/** A region is left below 30 % of its backends and comes back after 60 s at 50 % or more. */
+/** A region is left below 30 % of its capacity and comes back after 60 s at 50 % or more. */
 const leaveBelow = 0.3;
 const returnFrom = 0.5;
 const returnAfterMs = 60_000;
@@ -42,12 +45,30 @@ export function initialVerdict(now: Instant): RegionVerdict {
   };
 }
 
+/**
+ * Weights times the shares that the verdicts leave, over all weights: a degraded backend counts half, one on its way back
+ * as far as it has come, one that is out or drained not at all. `weights`: of the policy; 1 where it says nothing.
+ */
+export function capacityShare(
+  backends: readonly Pick<TargetReport, "name" | "available" | "told">[],
+  weights: ReadonlyMap<string, number>,
+): number {
+  let nominal = 0;
+  let usable = 0;
+  for (const { name, available, told } of backends) {
+    const weight = weights.get(name) ?? 1;
+    nominal += weight;
+    if (available) usable += weight * (told?.share ?? 1);
+  }
+  return nominal === 0 ? 0 : usable / nominal;
+}
+
 export function judgeRegion(
   former: RegionVerdict,
   evidence: RegionEvidence,
   now: Instant,
 ): RegionVerdict {
-  const share = evidence.backends === 0 ? 0 : evidence.available / evidence.backends;
+  const share = evidence.capacity;
   const lowAt = evidence.hasSnapshot && share < returnFrom ? now : former.lowAt;
   const [standing, reason] = stand(former, evidence, { share, lowAt, now });
   const open = standing === "ready" || standing === "degraded";
@@ -80,7 +101,8 @@ function stand(
   evidence: RegionEvidence,
   at: { readonly share: number; readonly lowAt: Instant | undefined; readonly now: Instant },
 ): readonly [RegionStanding, string] {
-  const counted = `${evidence.available} of ${evidence.backends} backends available`;
+  const percent = Math.round(100 * at.share);
+  const counted = `${evidence.available} of ${evidence.backends} backends available, ${percent} % of the capacity`;
   if (evidence.isStopping) return ["draining", "this proxy is stopping"];
   if (!evidence.hasSnapshot) return ["unknown", "no snapshot yet"];
   if (evidence.isDrained) return ["draining", "the region is drained by an operator"];

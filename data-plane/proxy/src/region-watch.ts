@@ -6,6 +6,7 @@ import type { Clock } from "@meridian/proto/base";
 import { formatVersion } from "@meridian/proto/snapshot";
 import type { RegionReading } from "./ops-server.ts";
 import {
+  capacityShare,
   initialVerdict,
   isOpenToClients,
   judgeRegion,
@@ -19,6 +20,8 @@ export type RegionWatchOptions = {
   readonly report: () => EngineReport;
   readonly status: () => SyncStatus;
   readonly isStopping: () => boolean;
+  /** Of the region's backends, by the policy. */
+  readonly weights: () => ReadonlyMap<string, number>;
 };
 
 const everyMs = 1_000;
@@ -35,7 +38,7 @@ export class RegionWatch {
   }
 
   read(): RegionReading {
-    const { clock, region, status, isStopping } = this.#options;
+    const { clock, region, status, isStopping, weights } = this.#options;
     const now = clock.now();
     const report = this.#options.report();
     const { held, stateAge } = status();
@@ -45,6 +48,7 @@ export class RegionWatch {
       hasSnapshot: held !== undefined,
       available: report.backends.filter((each) => each.available).length,
       backends: report.backends.length,
+      capacity: capacityShare(report.backends, weights()),
     };
     this.#verdict = judgeRegion(this.#verdict, evidence, now);
     const peers = report.peers.filter((each) => each.available).length;

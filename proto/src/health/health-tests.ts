@@ -1,5 +1,5 @@
 // Which tests a backend's health rests on, and their thresholds: derived from the number of false alarms that an operator
-// accepts and from the size of the fleet. Sources: the five tests and their rates are ADR 0005's.
+// accepts and from the size of the fleet. Sources: the five tests and their rates are ADR 0006's.
 
 import { type CusumTest, cusumThreshold, meanEventsToAlarm, tickGainMax } from "../stats/index.ts";
 

@@ -40,7 +40,7 @@ export class OwnHealth {
   readonly #prober: Prober;
   readonly #log: ProbeLog;
   readonly #judge = new OwnJudge();
-  #names: readonly string[] = [];
+  #weights: ReadonlyMap<string, number> = new Map();
   /** The judge's thresholds take some time, which a start does not have: they wait for the next tick. */
   #toArrange: RegionView | undefined;
   #seen: ReadonlyMap<string, Seen> = new Map();
@@ -68,7 +68,7 @@ export class OwnHealth {
     // The engine has read it before.
     if (view.kind === "err") return;
     const { backends } = view.value;
-    this.#names = backends.map((each) => each.name);
+    this.#weights = new Map(backends.map((each) => [each.name, each.weight]));
     this.#toArrange = view.value;
     this.#prober.arrange(
       backends.map(({ name, url, probe }) => ({ candidate: { name, origin: url }, probe })),
@@ -76,9 +76,16 @@ export class OwnHealth {
     this.#timer ??= setInterval(() => this.#tick(), judgeTickMs).unref();
   }
 
+  /** Of the backends, by the policy in force. */
+  get weights(): ReadonlyMap<string, number> {
+    return this.#weights;
+  }
+
   /** What was counted of each backend that this proxy has probed. */
   probed(): ReadonlyMap<string, ProbeCounts> {
-    const counted = this.#names.map((name) => [name, this.#prober.counts(name)] as const);
+    const counted = [...this.#weights.keys()].map(
+      (name) => [name, this.#prober.counts(name)] as const,
+    );
     return new Map(counted.flatMap(([name, each]) => (each === undefined ? [] : [[name, each]])));
   }
 
