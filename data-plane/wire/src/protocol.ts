@@ -3,7 +3,6 @@
 
 import type { Problem, Result } from "@meridian/proto/base";
 import type { ByteText } from "./byte-text.ts";
-import type { Span } from "./json-splice.ts";
 
 export type RequestKind = "chat" | "completion" | "embedding";
 
@@ -20,8 +19,6 @@ export type DecodedRequest = {
   readonly outputTokensMax: number | undefined;
   /** Characters / 4. */
   readonly inputTokens: number;
-  /** Where the model's name stands in the body. */
-  readonly modelSpans: readonly Span[];
   /** The field stands in the body that asks for a stream's usage, whatever it says. */
   readonly namesUsage: boolean;
   /** A stream of plain text, one choice, no structure to keep: a part of its answer can be gone on from. */
@@ -188,7 +185,7 @@ export type ClientProtocol = {
  * Worked example: a request and a broken stream in OpenAI's protocol.
  *
  *   const decoded = openai.decodeRequest("chat", '{"model":"default","stream":true,"seed":9007199254740993,"messages":[]}');
- *   // ok: { kind: "chat", model: "default", stream: true, modelSpans: [{ start: 9, end: 18 }], … }
+ *   // ok: { kind: "chat", model: "default", stream: true, … }
  *   openai.upstreamBody(body, decoded.value, {
  *     model: "meta-llama/Llama-3.3-70B-Instruct", continues: undefined, assistantPrefix: "none",
  *   });

@@ -2,7 +2,6 @@
 
 import { err, ok, type Problem, problem, type Result } from "@meridian/proto/base";
 import { type ByteText, decodeUtf8 } from "../byte-text.ts";
-import { findTopLevel } from "../json-splice.ts";
 import type { DecodedRequest, RequestKind } from "../protocol.ts";
 import { isContinuable } from "./continuable.ts";
 import { isRecord } from "./error-object.ts";
@@ -31,7 +30,6 @@ export function decodeRequest(
     choices,
     outputTokensMax: outputTokensMax(fields),
     inputTokens: Math.ceil(inputCharacters(fields) / 4),
-    modelSpans: findTopLevel(body, "model"),
     namesUsage: fields.stream_options !== undefined,
     continuable: stream && isContinuable(kind, fields, choices),
   });

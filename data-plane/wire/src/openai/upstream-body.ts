@@ -20,7 +20,7 @@ export function upstreamBody(
   { model, continues, assistantPrefix }: UpstreamBodyOptions,
 ): ByteText {
   const isRenamed = model !== undefined && model !== request.model;
-  let out = isRenamed ? splice(body, request.modelSpans, asciiJson(model)) : body;
+  let out = isRenamed ? splice(body, findTopLevel(body, "model"), asciiJson(model)) : body;
   if (request.stream) out = askUsage(out, request);
   if (continues !== undefined) out = goOnFrom(out, request, continues);
   if (assistantPrefix === "continue-final-message" && request.kind === "chat") {
