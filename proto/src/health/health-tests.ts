@@ -53,7 +53,7 @@ const thresholdMin = tickGainMax + 0.5;
 /**
  * The thresholds for a fleet. Costs a few milliseconds: once per policy.
  *
- * @example deriveTests({ backends: 60, falseAlarmsPerMonth: 1 }).failure.h // 14.2
+ * @example deriveTests({ backends: 60, falseAlarmsPerMonth: 1 }).failure.h // 14.4
  */
 export function deriveTests(fleet: FleetSize): HealthTests {
   return {
