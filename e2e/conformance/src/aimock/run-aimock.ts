@@ -36,15 +36,24 @@ export class AimockBed {
     await Promise.all([this.#failing.stop(), this.#well.stop()]);
   }
 
-  /** Backends, models and a route for them. */
+  /**
+   * Backends, models and a route for them. The failing server is another backend for each case: all failures together
+   * would be held against one, and what is held out does not fail.
+   */
   policy(policy: PolicyDocument): PolicyDocument {
-    const served = (model: string) => ({ model });
-    const backends = this.#urls.map((url, place) => ({
-      name: place === 0 ? "aimock-failing" : "aimock-well",
-      region: policy.regions[0]?.name ?? "",
-      url,
-      serves: (place === 0 ? ["aimock-0", "aimock-1"] : ["aimock-1"]).map(served),
+    const region = policy.regions[0]?.name ?? "";
+    const names = aimockCases.map((each) => each.name);
+    const served = (alternatives: 0 | 1) => (name: string) => ({
+      model: modelOf(name, alternatives),
+    });
+    const [failingUrl = "", wellUrl = ""] = this.#urls;
+    const failing = names.map((name) => ({
+      name: failingBackend(name),
+      region,
+      url: failingUrl,
+      serves: [served(0)(name), served(1)(name)],
     }));
+    const well = { name: "aimock-well", region, url: wellUrl, serves: names.map(served(1)) };
     const route = {
       name: "aimock",
       match: { models: ["aimock-*"] },
@@ -53,8 +62,11 @@ export class AimockBed {
     };
     return {
       ...policy,
-      backends: [...policy.backends, ...backends],
-      models: [...policy.models, { name: "aimock-0" }, { name: "aimock-1" }],
+      backends: [...policy.backends, ...failing, well],
+      models: [
+        ...policy.models,
+        ...failing.flatMap(({ serves }) => serves.map(({ model: name }) => ({ name }))),
+      ],
       routes: [...(policy.routes ?? []), route],
     };
   }
@@ -101,7 +113,7 @@ async function askUntilMet(bed: Bed, cell: AimockCell, reading: Reading): Promis
     const isMet =
       attempts > 1 ||
       asked.saw.kind === "error" ||
-      asked.headers.get("x-meridian-backend") === "aimock-failing";
+      asked.headers.get("x-meridian-backend") === failingBackend(cell.fault);
     if (isMet || turn === triesMax) return asked;
   }
 }
@@ -122,11 +134,19 @@ async function waitUntilWell(bed: Bed, cell: AimockCell): Promise<void> {
 function question(bed: Bed, cell: AimockCell, name: string, reading: Reading): Promise<Asked> {
   return ask({
     endpoint: bed.endpoint,
-    model: `aimock-${cell.alternatives}`,
+    model: modelOf(cell.fault, cell.alternatives === 0 ? 0 : 1),
     prompt: prompt(name),
     reading,
     ...(reading === "whole" ? { more: { max_tokens: wholeTokensMax } } : {}),
   });
+}
+
+function modelOf(fault: string, alternatives: 0 | 1): string {
+  return `aimock-${alternatives}-${fault}`;
+}
+
+function failingBackend(fault: string): string {
+  return `aimock-failing-${fault}`;
 }
 
 /** No prompt is a part of another: aimock matches by what a message contains. */
