@@ -74,14 +74,18 @@ test("the caller's deadline counts from its request's arrival, not from the end 
   expect(finished[0]?.outcome?.facts.timeoutMs).toBe(1);
 });
 
-test("a prompt of megabytes reaches the model server as it was written", async () => {
-  const backend = await upstream(answer);
-  const { url } = await bed({ document: oneRegion([backend]), bodyBytesMax: 8_000_000 });
-  const body = `{"model":"m","messages":[{"role":"user","content":"${"é".repeat(2_000_000)}"}]}`;
-  const reply = await ask(`${url}/v1/chat/completions`, { body });
-  expect(reply.status).toBe(200);
-  expect(backend.seen[0]?.body === body.replace('"m"', '"upstream/m"')).toBe(true);
-  expect(backend.seen[0]?.headers["content-length"]).toBe(
-    String(Buffer.byteLength(body) + "upstream/".length),
-  );
-});
+test.each([false, true])(
+  "a prompt of megabytes reaches the model server as it was written (stream: %s)",
+  async (stream) => {
+    const backend = await upstream(answer);
+    const { url } = await bed({ document: oneRegion([backend]), bodyBytesMax: 8_000_000 });
+    const messages = [{ role: "user", content: "é".repeat(2_000_000) }];
+    const body = { model: "m", stream, messages };
+    const reply = await ask(`${url}/v1/chat/completions`, { body });
+    expect(reply.status).toBe(200);
+    const { headers, body: seen = "" } = backend.seen[0] ?? {};
+    expect(JSON.parse(seen)).toMatchObject({ model: "upstream/m", stream });
+    expect(JSON.parse(seen).messages[0].content === messages[0]?.content).toBe(true);
+    expect(headers?.["content-length"]).toBe(String(Buffer.byteLength(seen)));
+  },
+);
