@@ -35,8 +35,12 @@ export function soakFigures(result: SoakResult, options: FiguresOptions): readon
   ];
 }
 
-function endings({ load, live, seconds }: SoakResult, options: FiguresOptions): readonly Figure[] {
+function endings(
+  { load, live, processor, seconds }: SoakResult,
+  options: FiguresOptions,
+): readonly Figure[] {
   const { cancelledAfterMs } = load;
+  const share = (ms: number) => ms / 10 / seconds;
   return [
     { name: "requests", value: load.requests, unit: "", atLeast: 1 },
     { name: "load lasted", value: seconds, unit: "s" },
@@ -45,6 +49,14 @@ function endings({ load, live, seconds }: SoakResult, options: FiguresOptions): 
       value: Math.min(...live),
       unit: "",
       ...(options.isShort ? {} : { atLeast: Math.floor(options.streams * bars.liveShare) }),
+    },
+    { name: "processor of the proxy", value: share(processor.proxy.ranMs), unit: "%" },
+    // Of a machine that does something else, too, the times below say little.
+    { name: "the proxy waited for it", value: share(processor.proxy.waitedMs), unit: "%" },
+    {
+      name: "the upstreams waited for theirs",
+      value: share(processor.upstream.waitedMs),
+      unit: "%",
     },
     { name: "left by clients", value: load.books.left.most, unit: "" },
     { name: "broken by upstreams, and said so", value: load.books.broken.most, unit: "" },
