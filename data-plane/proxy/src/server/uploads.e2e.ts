@@ -89,3 +89,43 @@ test.each([false, true])(
     expect(headers?.["content-length"]).toBe(String(Buffer.byteLength(seen)));
   },
 );
+
+test("a connection that breaks within a large upload is a failure like any other", async () => {
+  let broken = 0;
+  const breaker = net.createServer((socket) => {
+    socket.on("error", () => undefined);
+    socket.once("data", () => {
+      broken += 1;
+      socket.resetAndDestroy();
+    });
+  });
+  breaker.listen(0, "127.0.0.1");
+  await vi.waitUntil(() => breaker.listening);
+  atEnd(() => void breaker.close());
+  const address = breaker.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  const refusing = await upstream(answer);
+  await refusing.close();
+  const good = await upstream(answer);
+  const document = {
+    ...oneRegion([refusing, good]),
+    backends: [
+      { name: "refuses", region: "eu", url: refusing.url, serves: [{ model: "m" }] },
+      { name: "breaks", region: "eu", url: `http://127.0.0.1:${port}`, serves: [{ model: "m" }] },
+      { name: "answers", region: "eu", url: good.url, serves: [{ model: "m" }] },
+    ],
+  };
+  const { url, finished } = await bed({ document, bodyBytesMax: 16_000_000 });
+  const messages = [{ role: "user", content: "x".repeat(8_000_000) }];
+  await vi.waitUntil(
+    async () => {
+      const body = { model: "m", stream: true, messages };
+      const reply = await ask(`${url}/v1/chat/completions`, { body });
+      expect(reply).toMatchObject({ status: 200, clean: true });
+      return broken > 0;
+    },
+    { timeout: 10_000, interval: 1 },
+  );
+  const failures = finished.flatMap((each) => each.outcome?.attempts ?? []);
+  expect(failures.map((each) => each.failure?.kind)).toContain("no-answer");
+});

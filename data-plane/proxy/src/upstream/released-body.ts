@@ -10,7 +10,7 @@ const largeBytesMin = 65_536;
 export function releasedBody(body: Buffer): Buffer | Readable {
   if (body.length < largeBytesMin) return body;
   let left: Buffer | null = body;
-  return new Readable({
+  const stream = new Readable({
     highWaterMark: 0,
     read() {
       const piece = left;
@@ -18,4 +18,7 @@ export function releasedBody(body: Buffer): Buffer | Readable {
       this.push(piece);
     },
   });
+  // A connection that breaks within the upload ends the stream, too. The call is told of it in its own way.
+  stream.on("error", () => undefined);
+  return stream;
 }
