@@ -15,6 +15,8 @@ export const bars = {
   heldShare: 1.1,
   heldBytes: 2 * mib,
   residentShare: 1.15,
+  /** Above the base: the links to the control plane have timers that come and go. */
+  timers: 2,
   /** Growth of the heap over the whole load that is none: less than this, or likely by chance. */
   growthBytes: mib,
   growthChance: 0.01,
@@ -84,11 +86,11 @@ function endings(
 
 function remains(base: Footprint, end: Footprint): readonly Figure[] {
   const held = Math.max(base.heldBytes * bars.heldShare, base.heldBytes + bars.heldBytes);
-  const equal = (name: string, before: number, after: number): Figure => ({
+  const equal = (name: string, before: number, after: number, slack = 0): Figure => ({
     name: `${name} (base ${before})`,
     value: after,
     unit: "",
-    atMost: before,
+    atMost: before + slack,
   });
   return [
     memory("heap and buffers", base.heldBytes, end.heldBytes, held),
@@ -102,7 +104,7 @@ function remains(base: Footprint, end: Footprint): readonly Figure[] {
     equal("sockets to upstreams", base.upstreamSockets, end.upstreamSockets),
     equal("descriptors", base.descriptors, end.descriptors),
     equal("active resources", base.resources, end.resources),
-    equal("timers reachable", base.objects.timers, end.objects.timers),
+    equal("timers that run", base.objects.timers, end.objects.timers, bars.timers),
     equal("sockets reachable", base.objects.sockets, end.objects.sockets),
     equal("requests reachable", base.objects.incomingMessages, end.objects.incomingMessages),
     equal("responses reachable", base.objects.serverResponses, end.objects.serverResponses),
