@@ -3,7 +3,7 @@
 
 import { problem } from "@meridian/proto/base";
 import type { ClientError } from "@meridian/wire";
-import { authenticate } from "./server/authenticate.ts";
+import { authenticateRequest } from "./server/authenticate.ts";
 import type { Exchange } from "./server/exchange.ts";
 import { clientError, refusalError } from "./server/refusals.ts";
 import { settle } from "./server/settle.ts";
@@ -74,7 +74,7 @@ function whoAsks(exchange: Exchange): StageResult {
     exchange.tenant = typeof tenant === "string" ? tenant : "";
     return "next";
   }
-  const tenant = authenticate(serving, request.headers);
+  const tenant = authenticateRequest(serving, request);
   if (tenant.kind === "err") return clientError("authentication", [tenant.error]);
   exchange.tenant = tenant.value;
   return "next";

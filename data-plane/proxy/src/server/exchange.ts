@@ -18,6 +18,7 @@ import type { RequestFacts, RequestKind } from "@meridian/data-core/engine";
 import { assertNever, type Instant, problem } from "@meridian/proto/base";
 import type { ByteText, ClientError, DecodedRequest } from "@meridian/wire";
 import type { CallListener } from "../upstream/call-listener.ts";
+import { releasedBody } from "../upstream/released-body.ts";
 import { lingerMs, UpstreamCall } from "../upstream/upstream-call.ts";
 import { ClientAnswer } from "./client-answer.ts";
 import type { ServerContext } from "./context.ts";
@@ -262,18 +263,19 @@ export class Exchange implements CallListener {
     if (role !== "continuation") this.call = call;
     const isContinuation = after !== undefined || facts.isContinuation;
     this.#bodies ??= new UpstreamBodies(context.protocol, this.body ?? Buffer.alloc(0), this.text);
-    const request = {
-      path: upstreamPath(decoded.kind),
-      method: "POST",
-      headers: upstreamHeaders(this, candidate, isContinuation),
-      body: this.#bodies.for(decoded, {
-        model: candidate.upstreamModel,
-        continues: after?.partial(),
-        assistantPrefix: isContinuation ? candidate.assistantPrefix : "none",
-      }),
-    } as const;
+    const body = this.#bodies.for(decoded, {
+      model: candidate.upstreamModel,
+      continues: after?.partial(),
+      assistantPrefix: isContinuation ? candidate.assistantPrefix : "none",
+    });
+    const headers = upstreamHeaders(this, candidate, isContinuation);
+    headers.push("content-length", String(body.length));
+    const path = upstreamPath(decoded.kind);
     const pool = context.upstreams.pool(candidate);
-    call.start(() => pool.dispatch(request, call));
+    call.start(() => {
+      const sent = decoded.stream ? releasedBody(body) : body;
+      pool.dispatch({ path, method: "POST", headers, body: sent }, call);
+    });
   }
 
   /** The stream goes on with another call: the client sees a comment, and then what was said there so far. */

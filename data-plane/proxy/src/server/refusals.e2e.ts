@@ -1,7 +1,9 @@
-import { createHash } from "node:crypto";
+import { createHash, hash } from "node:crypto";
+import http from "node:http";
 import net from "node:net";
 import { expect, test, vi } from "vitest";
 import {
+  applyPolicy,
   ask,
   type FakeUpstream,
   oneRegion,
@@ -93,6 +95,30 @@ test.each([
   else expect(JSON.parse(reply.body).error.code).toBe("invalid_api_key");
   const models = await ask(`${url}/v1/models`, { headers: { [name]: value } });
   expect(models.status).toBe(status);
+});
+
+test("a connection's next request is judged by its own key, and by the policy of its own time", async () => {
+  const document = tenants([await upstream(answer)]);
+  const { url, engine, server, finished } = await bed({ document });
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+  atEnd(() => agent.destroy());
+  const statusWith = (authorization: string): Promise<number> =>
+    new Promise((resolve, reject) => {
+      const options = { agent, method: "POST", headers: { authorization } };
+      const request = http.request(`${url}/v1/chat/completions`, options, (response) => {
+        response.resume().on("end", () => resolve(response.statusCode ?? 0));
+      });
+      request.on("error", reject).end(JSON.stringify(chat));
+    });
+  expect(await statusWith("Bearer k1")).toBe(200);
+  expect(await statusWith("Bearer k2")).toBe(401);
+  expect(await statusWith("Bearer k1")).toBe(200);
+  expect(await statusWith("Bearer k1")).toBe(200);
+  const other = { sha256: hash("sha256", "k3", "hex") };
+  applyPolicy(engine, server, "eu", { ...document, tenants: [{ name: "acme", keys: [other] }] });
+  expect(await statusWith("Bearer k1")).toBe(401);
+  expect(await statusWith("Bearer k3")).toBe(200);
+  expect(finished.map((each) => each.status)).toEqual([200, 401, 200, 200, 401, 200]);
 });
 
 test("a stranger is refused before the body is read", async () => {

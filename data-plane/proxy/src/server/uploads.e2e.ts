@@ -74,14 +74,58 @@ test("the caller's deadline counts from its request's arrival, not from the end 
   expect(finished[0]?.outcome?.facts.timeoutMs).toBe(1);
 });
 
-test("a prompt of megabytes reaches the model server as it was written", async () => {
-  const backend = await upstream(answer);
-  const { url } = await bed({ document: oneRegion([backend]), bodyBytesMax: 8_000_000 });
-  const body = `{"model":"m","messages":[{"role":"user","content":"${"é".repeat(2_000_000)}"}]}`;
-  const reply = await ask(`${url}/v1/chat/completions`, { body });
-  expect(reply.status).toBe(200);
-  expect(backend.seen[0]?.body === body.replace('"m"', '"upstream/m"')).toBe(true);
-  expect(backend.seen[0]?.headers["content-length"]).toBe(
-    String(Buffer.byteLength(body) + "upstream/".length),
+test.each([false, true])(
+  "a prompt of megabytes reaches the model server as it was written (stream: %s)",
+  async (stream) => {
+    const backend = await upstream(answer);
+    const { url } = await bed({ document: oneRegion([backend]), bodyBytesMax: 8_000_000 });
+    const messages = [{ role: "user", content: "é".repeat(2_000_000) }];
+    const body = { model: "m", stream, messages };
+    const reply = await ask(`${url}/v1/chat/completions`, { body });
+    expect(reply.status).toBe(200);
+    const { headers, body: seen = "" } = backend.seen[0] ?? {};
+    expect(JSON.parse(seen)).toMatchObject({ model: "upstream/m", stream });
+    expect(JSON.parse(seen).messages[0].content === messages[0]?.content).toBe(true);
+    expect(headers?.["content-length"]).toBe(String(Buffer.byteLength(seen)));
+  },
+);
+
+test("a connection that breaks within a large upload is a failure like any other", async () => {
+  let broken = 0;
+  const breaker = net.createServer((socket) => {
+    socket.on("error", () => undefined);
+    socket.once("data", () => {
+      broken += 1;
+      socket.resetAndDestroy();
+    });
+  });
+  breaker.listen(0, "127.0.0.1");
+  await vi.waitUntil(() => breaker.listening);
+  atEnd(() => void breaker.close());
+  const address = breaker.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  const refusing = await upstream(answer);
+  await refusing.close();
+  const good = await upstream(answer);
+  const document = {
+    ...oneRegion([refusing, good]),
+    backends: [
+      { name: "refuses", region: "eu", url: refusing.url, serves: [{ model: "m" }] },
+      { name: "breaks", region: "eu", url: `http://127.0.0.1:${port}`, serves: [{ model: "m" }] },
+      { name: "answers", region: "eu", url: good.url, serves: [{ model: "m" }] },
+    ],
+  };
+  const { url, finished } = await bed({ document, bodyBytesMax: 16_000_000 });
+  const messages = [{ role: "user", content: "x".repeat(8_000_000) }];
+  await vi.waitUntil(
+    async () => {
+      const body = { model: "m", stream: true, messages };
+      const reply = await ask(`${url}/v1/chat/completions`, { body });
+      expect(reply).toMatchObject({ status: 200, clean: true });
+      return broken > 0;
+    },
+    { timeout: 10_000, interval: 1 },
   );
+  const failures = finished.flatMap((each) => each.outcome?.attempts ?? []);
+  expect(failures.map((each) => each.failure?.kind)).toContain("no-answer");
 });

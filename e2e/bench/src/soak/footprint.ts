@@ -14,7 +14,7 @@ export type Footprint = {
   readonly descriptors: number;
   /** process.getActiveResourcesInfo(): what keeps the event loop alive. */
   readonly resources: number;
-  /** Reachable objects of Node's classes, unreferenced timers included. */
+  /** Reachable objects of Node's classes; timers are those that run, unreferenced ones included. */
   readonly objects: { readonly [name in keyof typeof counted]: number };
 };
 
@@ -116,7 +116,7 @@ function linkOf(path: string): string {
 
 async function countObjects(inspector: Inspector): Promise<Footprint["objects"]> {
   return {
-    timers: await inspector.countObjects(counted.timers),
+    timers: await inspector.countObjects(counted.timers, "(each) => !each._destroyed"),
     sockets: await inspector.countObjects(counted.sockets),
     incomingMessages: await inspector.countObjects(counted.incomingMessages),
     serverResponses: await inspector.countObjects(counted.serverResponses),

@@ -2,6 +2,7 @@
 
 import { setTimeout as pause } from "node:timers/promises";
 import { type Random, seededRandom } from "@meridian/proto/base";
+import { type ProcessorUse, processorUse } from "../proxy/processor.ts";
 import { sumOf } from "./books.ts";
 import { type Footprint, holdsMore, socketsOf, takeFootprint } from "./footprint.ts";
 import { Load } from "./load.ts";
@@ -34,6 +35,8 @@ export type SoakResult = {
   readonly metrics: string;
   /** How long the load lasted, its streams' ends included. */
   readonly seconds: number;
+  /** Processor time during the load, and time of waiting for a processor that others had. */
+  readonly processor: { readonly proxy: ProcessorUse; readonly upstream: ProcessorUse };
 };
 
 type Tokens = { readonly input: number; readonly output: number };
@@ -60,9 +63,15 @@ export async function soak(scene: Scene, options: SoakOptions): Promise<SoakResu
   const base = await rest(scene, load);
   options.note(`load: ${options.streams} streams for ${options.loadMs / 1_000} s`);
   const begunAt = performance.now();
+  const usedBefore = processorOf(scene);
   const samples: Sample[] = [];
   await load.keep(options.streams, sampleUntil(scene, options, samples));
   const seconds = (performance.now() - begunAt) / 1_000;
+  const used = processorOf(scene);
+  const processor = {
+    proxy: lessUse(used.proxy, usedBefore.proxy),
+    upstream: lessUse(used.upstream, usedBefore.upstream),
+  };
   options.note("rest");
   let end = await rest(scene, load);
   // A reconnection or a scrape that happens to be under way is no leak: what stays is.
@@ -79,7 +88,16 @@ export async function soak(scene: Scene, options: SoakOptions): Promise<SoakResu
     exact,
     metrics: await scene.metrics(),
     seconds,
+    processor,
   };
+}
+
+function processorOf({ proxyPid, upstream }: Scene): SoakResult["processor"] {
+  return { proxy: processorUse(proxyPid), upstream: processorUse(upstream.pid) };
+}
+
+function lessUse(later: ProcessorUse, earlier: ProcessorUse): ProcessorUse {
+  return { ranMs: later.ranMs - earlier.ranMs, waitedMs: later.waitedMs - earlier.waitedMs };
 }
 
 /** The tokens of requests that all complete, nothing else under way. */

@@ -45,6 +45,8 @@ test("objects of a class are counted while they are reachable, and counting does
   expect(await inspector.countObjects("Kept")).toBe(0);
   await inspector.evaluate("for (let i = 0; i < 7; i++) kept.push(new Kept()); undefined");
   expect(await inspector.countObjects("Kept")).toBe(7);
+  await inspector.evaluate("kept[3].isOdd = true; undefined");
+  expect(await inspector.countObjects("Kept", "(each) => each.isOdd")).toBe(1);
   await inspector.evaluate("kept.length = 2; undefined");
   expect(await inspector.countObjects("Kept")).toBe(2);
 });

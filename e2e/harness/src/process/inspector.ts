@@ -90,11 +90,12 @@ export class Inspector {
   }
 
   /**
-   * How many objects of a class are reachable. Collects garbage first.
+   * How many objects of a class are reachable, of those that `filter` takes, a function's expression. Collects garbage
+   * first.
    *
-   * @example await inspector.countObjects("process.getBuiltinModule('node:net').Socket")
+   * @example await inspector.countObjects("process.getBuiltinModule('node:net').Socket", "(each) => !each.destroyed")
    */
-  async countObjects(classExpression: string): Promise<number> {
+  async countObjects(classExpression: string, filter = "() => true"): Promise<number> {
     const objectGroup = "counted";
     const shape = await this.#evaluate(`(${classExpression}).prototype`, { objectGroup });
     const { objectId: prototypeObjectId } = shape.result;
@@ -103,7 +104,7 @@ export class Inspector {
     const { objectId } = (found as { readonly objects: { readonly objectId: string } }).objects;
     const count = await this.#ask("Runtime.callFunctionOn", {
       objectId,
-      functionDeclaration: "function () { return this.length; }",
+      functionDeclaration: `function () { return this.filter(${filter}).length; }`,
       returnByValue: true,
     });
     // What is found would be kept alive by the link.
