@@ -264,7 +264,7 @@ test("a server that breaks at its work on a connection that was used before is n
   const body = { ...streamed, stream: false };
   expect((await ask(`${url}/v1/chat/completions`, { body })).status).toBe(200);
   // As a process that dies ends its connections.
-  broken.script = (_, response) => void setTimeout(() => response.socket?.end(), 200);
+  broken.script = (_, response) => void setTimeout(() => response.socket?.end(), 400);
   const reply = await ask(`${url}/v1/chat/completions`, { body });
   expect(reply.status).toBe(503);
   expect(broken.seen).toHaveLength(2);

@@ -25,8 +25,11 @@ export const lingerMs = 2_000;
 
 /** Idle connections that a request may find closed, one after the other. */
 const sentAgainMax = 3;
-/** A close that was on its way before the request is told within one round trip; later ones are the server's breaking. */
-const staleMs = { backend: 100, peer: 500 } as const;
+/**
+ * A close that was on its way before the request is told within one round trip, and what this process takes to notice;
+ * later ones are the server's breaking.
+ */
+const staleMs = { backend: 250, peer: 500 } as const;
 
 type Mode = "head" | "stream" | "whole" | "raw" | "refusal" | "discard";
 
