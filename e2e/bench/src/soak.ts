@@ -42,14 +42,14 @@ if (!(streams >= 1) || !(minutes > 0)) {
   process.exit(2);
 }
 
-const scene = await openScene({ pinned: !isShort, silentMs: isShort ? 2_500 : 5_000 });
+const scene = await openScene({ pinned: !isShort, silentMs: isShort ? 3_500 : 5_000 });
 try {
   const result = await soak(scene, {
     streams,
-    warmUpMs: isShort ? 4_000 : 60_000,
-    loadMs: isShort ? 6_000 : minutes * 60_000,
+    warmUpMs: isShort ? 3_500 : 60_000,
+    loadMs: isShort ? 5_000 : minutes * 60_000,
     pace: isShort ? 0.2 : 1,
-    sampleMs: isShort ? 1_500 : 30_000,
+    sampleMs: isShort ? 1_250 : 30_000,
     seed: values.seed,
     note: (line) => console.error(line),
   });

@@ -1,6 +1,8 @@
 // Wald's sequential probability ratio test between two rates of bad events: how a backend proves that it is well again.
 // Source: Wald 1945. The sum rises with what speaks for "good" and falls with what speaks for "bad".
 
+import { followWalk } from "./bad-event-walk.ts";
+
 /** Rates are shares from 0 to 1, errors are chances. */
 export type SprtTest = {
   /** Rate of bad events of a good one. */
@@ -60,32 +62,12 @@ export type SprtOutcome = {
   readonly meanEvents: number;
 };
 
-const remainder = 1e-15;
-const stepsMax = 100_000;
-
-/** Exact: after t events the sum is told by the number of bad ones, so the chances are followed without a grid. */
+/** Exact: see bad-event-walk.ts. */
 export function sprtOutcome(limits: SprtLimits, p: number): SprtOutcome {
-  let chances = new Map<number, number>([[0, 1]]);
-  let alive = 1;
-  let accepted = 0;
-  let meanEvents = 0;
-  for (let step = 1; step <= stepsMax && alive > remainder; step++) {
-    meanEvents += alive;
-    const next = new Map<number, number>();
-    alive = 0;
-    const arrive = (bad: number, chance: number): void => {
-      const verdict = sprtVerdict(bad * limits.onBad + (step - bad) * limits.onGood, limits);
-      if (verdict === "good") accepted += chance;
-      else if (verdict === "undecided") {
-        next.set(bad, (next.get(bad) ?? 0) + chance);
-        alive += chance;
-      }
-    };
-    for (const [bad, chance] of chances) {
-      arrive(bad, chance * (1 - p));
-      arrive(bad + 1, chance * p);
-    }
-    chances = next;
-  }
+  const { counted: accepted, meanEvents } = followWalk(p, (bad, good) => {
+    const verdict = sprtVerdict(bad * limits.onBad + good * limits.onGood, limits);
+    if (verdict === "undecided") return "on";
+    return verdict === "good" ? "counted" : "other";
+  });
   return { accepted, meanEvents };
 }

@@ -1,6 +1,7 @@
 // What no request could be made of: broken HTTP, a head that is too large, an upload that takes too long. There is no
-// response object yet, so the answer is written by hand, in the protocol's words, and the connection ends with it.
+// response object for it, so the answer is written by hand, in the protocol's words, and the connection ends with it.
 
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { type Problem, problem } from "@meridian/proto/base";
 import type { ClientProtocol } from "@meridian/wire";
@@ -21,13 +22,30 @@ const broken: Fault = {
   problem: problem("invalid_request", "", "this is no HTTP/1.1"),
 };
 
+/** The newest response of each connection. */
+const responses = new WeakMap<Socket, ServerResponse>();
+
+/** From now on `answerBadHttp` knows what this server is writing. */
+export function watchAnswers(server: Pick<Server, "on">): void {
+  server.on("request", (request: IncomingMessage, response: ServerResponse) => {
+    responses.set(request.socket, response);
+  });
+}
+
+/** Anything written now would stand within its body. */
+function isAnswering(socket: Socket): boolean {
+  const response = responses.get(socket);
+  return response?.headersSent === true && !response.writableFinished;
+}
+
 /** Node's codes for what went wrong on a connection of a client. */
 export function answerBadHttp(
   protocol: ClientProtocol,
   error: { readonly code: string },
   socket: Socket,
 ): void {
-  if (error.code === "ECONNRESET" || socket.destroyed || !socket.writable) {
+  const isDeaf = error.code === "ECONNRESET" || socket.destroyed || !socket.writable;
+  if (isDeaf || isAnswering(socket)) {
     socket.destroy();
     return;
   }

@@ -255,6 +255,7 @@ export class Exchange implements CallListener {
       protocol: context.protocol,
       request: decoded,
       listener: this,
+      clock: context.clock,
       keepsText: attempts?.mayContinue() === true && facts.continuable,
       after,
       isRest: facts.isContinuation,

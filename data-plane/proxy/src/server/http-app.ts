@@ -18,7 +18,7 @@ import Fastify, {
 import { advance } from "../pipeline.ts";
 import type { PeerTls } from "../upstream/upstreams.ts";
 import { authenticate } from "./authenticate.ts";
-import { answerBadHttp } from "./bad-http.ts";
+import { answerBadHttp, watchAnswers } from "./bad-http.ts";
 import type { ServerContext } from "./context.ts";
 import { Exchange } from "./exchange.ts";
 import { clientError } from "./refusals.ts";
@@ -130,6 +130,7 @@ function peerRegion(request: IncomingMessage): string | undefined {
 }
 
 function mount(app: FastifyInstance, entry: Entry): FastifyInstance {
+  watchAnswers(app.server);
   app.decorateRequest("exchange", undefined);
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));

@@ -252,3 +252,21 @@ test("a connection that its server closes as the request is sent is replaced, wi
   expect(finished.every((each) => each.ending === "complete")).toBe(true);
   expect(connections).toBeGreaterThan(1);
 });
+
+test("a server that breaks at its work on a connection that was used before is not asked the same again", async () => {
+  const whole = JSON.stringify({ choices: [{ index: 0, message: { content: "x" } }] });
+  const answer: Script = (_, response) => {
+    response.writeHead(200, { "content-type": "application/json" });
+    response.end(whole);
+  };
+  const broken = await upstream(answer);
+  const { url, finished } = await bed({ document: policy([broken]) });
+  const body = { ...streamed, stream: false };
+  expect((await ask(`${url}/v1/chat/completions`, { body })).status).toBe(200);
+  // As a process that dies ends its connections.
+  broken.script = (_, response) => void setTimeout(() => response.socket?.end(), 400);
+  const reply = await ask(`${url}/v1/chat/completions`, { body });
+  expect(reply.status).toBe(503);
+  expect(broken.seen).toHaveLength(2);
+  expect(finished[1]?.outcome?.attempts).toMatchObject([{ failure: { kind: "no-answer" } }]);
+});

@@ -63,6 +63,25 @@ test.each([
   expect(JSON.parse(text.slice(text.indexOf("\r\n\r\n") + 4)).error.code).toBe(code);
 });
 
+test("broken HTTP while an answer is under way cuts the answer, and writes nothing into it", async () => {
+  const token = `data: {"choices":[{"index":0,"delta":{"content":"one"},"finish_reason":null}]}\n\n`;
+  const backend = await upstream((_, response) => {
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    response.write(token);
+  });
+  const { url, finished } = await bed({ document: oneRegion([backend]) });
+  const { socket, reply } = connect(url);
+  const body = JSON.stringify({ model: "m", messages: [], stream: true });
+  socket.write(head(body.length) + body);
+  await new Promise((resolve) => socket.once("data", resolve));
+  socket.write("hello\r\n\r\n");
+  const text = await reply;
+  expect(text).toMatch(/^HTTP\/1\.1 200 /);
+  expect(text.endsWith(`${token}\r\n`)).toBe(true);
+  await vi.waitUntil(() => finished.length === 1);
+  expect(finished[0]?.ending).toBe("client-gone");
+});
+
 test("the caller's deadline counts from its request's arrival, not from the end of its upload", async () => {
   const { url, finished } = await bed({ document: oneRegion([await upstream(() => undefined)]) });
   const { socket, reply } = connect(url);

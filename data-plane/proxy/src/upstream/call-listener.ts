@@ -1,6 +1,7 @@
 // What a call is made for, and to whom it tells what comes back.
 
 import type { UpstreamFailure } from "@meridian/data-core/attempt";
+import type { Clock } from "@meridian/proto/base";
 import type { ByteText, ClientProtocol, DecodedRequest, StreamTap } from "@meridian/wire";
 import type { UpstreamCall } from "./upstream-call.ts";
 
@@ -28,6 +29,7 @@ export type CallContext = {
   readonly protocol: ClientProtocol;
   readonly request: DecodedRequest;
   readonly listener: CallListener;
+  readonly clock: Clock;
   /** Keep the text, so that another call can go on from it. */
   readonly keepsText: boolean;
   /** The stream that broke, which this call goes on from. */

@@ -25,6 +25,11 @@ export const lingerMs = 2_000;
 
 /** Idle connections that a request may find closed, one after the other. */
 const sentAgainMax = 3;
+/**
+ * A close that was on its way before the request is told within one round trip, and what this process takes to notice;
+ * later ones are the server's breaking.
+ */
+const staleMs = { backend: 250, peer: 500 } as const;
 
 type Mode = "head" | "stream" | "whole" | "raw" | "refusal" | "discard";
 
@@ -49,6 +54,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
   #mode: Mode = "head";
   #send: (() => void) | undefined;
   #sentAgain = 0;
+  #sentAt: Instant = Number.NEGATIVE_INFINITY;
   /** Nothing more is told to the listener. */
   #silent = false;
   #released = false;
@@ -96,6 +102,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
   /** Stops the call at once, whatever it is at. */
   cancel(): void {
     this.#silent = true;
+    this.#send = undefined;
     this.#chunks = [];
     this.#controller?.abort(new Error("the call was cancelled"));
     this.#release();
@@ -132,6 +139,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
       return;
     }
     this.#progress = "sent";
+    this.#sentAt = this.#context.clock.now();
     this.#context.listener.onConnected(this);
   }
 
@@ -173,18 +181,26 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
 
   /**
    * A server may close an idle connection just as the next request is sent on it: nobody has seen that request, and it goes
-   * again on another connection (of several idle ones more may be as old). That is told from a server that breaks by what
-   * the connection had carried before.
+   * again on another connection (of several idle ones more may be as old). That is told from a server that breaks at its
+   * work by what the connection had carried before, and by how soon it comes: a request that broke one server must not run
+   * through it again, unseen and for nothing.
    */
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
-    const maySend = this.#sentAgain < sentAgainMax && !this.#silent;
-    if (maySend && this.#progress === "sent" && isStale(error)) {
+    const send = this.#send;
+    if (send !== undefined && this.#wasUnseen(error)) {
       this.#sentAgain += 1;
-      this.#send?.();
+      this.#progress = "unsent";
+      send();
       return;
     }
     this.#fail(transportFailure(this.#progress, error));
     this.#release();
+  }
+
+  #wasUnseen(error: Error): boolean {
+    if (this.#silent || this.#progress !== "sent" || this.#sentAgain >= sentAgainMax) return false;
+    const sinceMs = this.#context.clock.now() - this.#sentAt;
+    return sinceMs <= staleMs[this.candidate.kind] && isStale(error);
   }
 
   #judgeHead(status: number, headers: AnswerHeaders): void {

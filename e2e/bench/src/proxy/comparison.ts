@@ -11,7 +11,7 @@ import {
 } from "./measure.ts";
 import { startMeridian } from "./meridian.ts";
 import type { FromLoad, FromUpstream, ToLoad, ToUpstream } from "./messages.ts";
-import { installNginx, startNginx } from "./nginx.ts";
+import { findNginx, startNginx } from "./nginx.ts";
 import { installPeers, readPeers, startPeer } from "./peers.ts";
 import { pin } from "./processor.ts";
 import { requestPath, type Subject, startBareForwarder } from "./subject.ts";
@@ -82,7 +82,8 @@ async function startSubjects(
     pin(subject.pid, subjectProcessor);
   };
   if (withOthers) {
-    if (installNginx()) add(await startNginx(upstreamPorts));
+    const nginx = await findNginx();
+    if (nginx !== undefined) add(await startNginx(nginx, upstreamPorts));
     else console.log("nginx: absent");
   }
   add(await startBareForwarder(upstreamPorts));

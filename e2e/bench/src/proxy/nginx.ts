@@ -1,31 +1,28 @@
 // nginx as a reverse proxy: what a server in C needs for the same requests.
 
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePorts } from "@meridian/harness";
+import { ensureProgram, freePorts } from "@meridian/harness";
 import { answersInTime } from "./answers.ts";
 import { requestPath, type Subject } from "./subject.ts";
 
-const program = "nginx";
-
-/** Installs Debian's package when it is missing and this process may; false: it is absent. */
-export function installNginx(): boolean {
-  if (isThere()) return true;
-  if (process.getuid?.() !== 0) return false;
-  console.error("installing nginx");
-  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive", RUNLEVEL: "1" };
-  const options = { env, stdio: "ignore" } as const;
-  const install = ["install", "-y", "--no-install-recommends", "nginx-light"];
-  if (spawnSync("apt-get", install, options).status !== 0) {
-    spawnSync("apt-get", ["update"], options);
-    spawnSync("apt-get", install, options);
+/** The file of nginx, installed from Debian where it is missing and can be; undefined: it is absent. */
+export async function findNginx(): Promise<string | undefined> {
+  try {
+    return await ensureProgram({ program: "nginx", package: "nginx-light" }, console.error);
+  } catch (cause) {
+    // The bench goes on without it, and says so.
+    console.error(cause instanceof Error ? cause.message : String(cause));
+    return undefined;
   }
-  return isThere();
 }
 
-export async function startNginx(upstreamPorts: readonly number[]): Promise<Subject> {
+export async function startNginx(
+  program: string,
+  upstreamPorts: readonly number[],
+): Promise<Subject> {
   const [port = 0] = await freePorts(1);
   const folder = mkdtempSync(join(tmpdir(), "meridian-nginx-"));
   const file = join(folder, "nginx.conf");
@@ -46,10 +43,6 @@ export async function startNginx(upstreamPorts: readonly number[]): Promise<Subj
       rmSync(folder, { recursive: true, force: true });
     },
   };
-}
-
-function isThere(): boolean {
-  return spawnSync(program, ["-v"], { stdio: "ignore" }).status === 0;
 }
 
 /** One worker, connections kept, tokens passed on as they come, large bodies held in memory: as one would run it here. */

@@ -9,8 +9,10 @@ import { type Case, judge } from "./judge.ts";
 import { drawPlan, type Plan } from "./plan.ts";
 import type { Upstream } from "./upstream.ts";
 
-/** A client's leaving, a cut of the proxy's, or a loser's cancelling has reached the upstream long before. */
-const judgedAfterMs = 2_000;
+/** Until then an upstream may not have heard of a call. */
+const judgedAfterMs = 1_000;
+/** A call that is open so long after its client's end is one that nobody ends. On a busy machine others take a while. */
+const openMsMax = 10_000;
 const sweepMs = 100;
 /** Complaints that are kept with their words; all are counted. */
 const complaintsMax = 20;
@@ -52,14 +54,13 @@ export class Load {
     const stop = until.finally(() => {
       this.#isStopping = true;
     });
-    const sweep = setInterval(() => this.#judgeDue(performance.now() - judgedAfterMs), sweepMs);
+    const sweep = setInterval(() => this.#judgeDue(), sweepMs);
     try {
       await Promise.all([stop, ...Array.from({ length: streams }, () => this.#repeat())]);
-      await new Promise((resolve) => setTimeout(resolve, judgedAfterMs));
+      while (this.#waiting.length > 0) await new Promise((resolve) => setTimeout(resolve, sweepMs));
     } finally {
       clearInterval(sweep);
     }
-    this.#judgeDue(Number.POSITIVE_INFINITY);
   }
 
   /** As `keep`, for a number of requests in all. */
@@ -93,16 +94,17 @@ export class Load {
     }
   }
 
-  #judgeDue(endedBefore: number): void {
-    let due = 0;
-    for (const { endedAt, plan, seen } of this.#waiting) {
-      if (endedAt > endedBefore) break;
-      due += 1;
-      const { ended, open } = this.#options.upstream.callsOf(plan.script.id);
+  #judgeDue(): void {
+    const now = performance.now();
+    const { upstream } = this.#options;
+    this.#waiting = this.#waiting.filter(({ endedAt, plan, seen }) => {
+      const { ended, open } = upstream.callsOf(plan.script.id);
+      const isDue = now - endedAt >= (open > 0 ? openMsMax : judgedAfterMs);
+      if (!isDue) return true;
       this.#enter({ plan, seen, calls: ended, openCalls: open });
-      this.#options.upstream.forget(plan.script.id);
-    }
-    this.#waiting = this.#waiting.slice(due);
+      upstream.forget(plan.script.id);
+      return false;
+    });
   }
 
   #enter(one: Case): void {

@@ -307,7 +307,7 @@ export type StatusResponse = Message<"meridian.v1.StatusResponse"> & {
   backends: BackendStatus[];
 
   /**
-   * The tests that verdicts rest on, as derived from the policy.
+   * The tests that verdicts rest on, as derived from the policy. Empty until control planes judge backends.
    *
    * @generated from field: repeated meridian.v1.HealthTest health_tests = 6;
    */
@@ -1159,6 +1159,7 @@ export const AdminService: GenService<{
   },
   /**
    * The verdict on a backend, the evidence for it, and what it would take to change it.
+   * Agreed on, not served yet: UNIMPLEMENTED, until control planes judge backends.
    *
    * @generated from rpc meridian.v1.AdminService.ExplainBackend
    */
