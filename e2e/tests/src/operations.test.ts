@@ -34,9 +34,16 @@ test("status shows regions, proxies with the policy that they run, and backends"
     expect(text).toContain(part);
   }
   await expect
-    .poll(async () => JSON.parse(await meridian("status", "-o", "json")).proxies?.length, soon)
-    .toBe(3);
+    .poll(async () => {
+      const { regions, proxies } = JSON.parse(await meridian("status", "-o", "json"));
+      return { proxies: proxies?.length, states: regions?.map(stateOf) };
+    }, soon)
+    .toEqual({ proxies: 3, states: ["ready", "ready", "ready"] });
 });
+
+function stateOf({ state }: { readonly state?: string }): string | undefined {
+  return state;
+}
 
 test("a drained region's clients are answered by others, and by itself again afterwards", async () => {
   const endpoint = endpointOf(cluster, "us-east");
