@@ -49,7 +49,6 @@ export function checkInForce({ policy, findings }: PolicyIndex): void {
     ...usedOf("models", policy.models, ofModel),
     ...usedOf("routes", policy.routes, ofRoute),
     ...usedOf("tenants", policy.tenants, ofTenant),
-    ...(policy.health === undefined ? [] : [{ path: "health", field: "health", count: 1 }]),
   ];
   for (const { path, field, count } of used) {
     const places = count === 1 ? "" : ` (and in ${count - 1} more)`;

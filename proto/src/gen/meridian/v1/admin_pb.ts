@@ -1159,7 +1159,6 @@ export const AdminService: GenService<{
   },
   /**
    * The verdict on a backend, the evidence for it, and what it would take to change it.
-   * Agreed on, not served yet: UNIMPLEMENTED, until control planes judge backends.
    *
    * @generated from rpc meridian.v1.AdminService.ExplainBackend
    */
