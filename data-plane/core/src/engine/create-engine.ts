@@ -23,6 +23,7 @@ import {
   type HealthChange,
   type HealthPool,
   PassiveHealth,
+  type Standing,
   type ToldVerdict,
 } from "../health/index.ts";
 import { type LoadShare, ownLoad } from "../load/index.ts";
@@ -252,9 +253,14 @@ class RegionEngine implements Engine {
       told: target.kind === "backend" ? this.#toldOf(target.name, now) : undefined,
       probers: target.kind === "backend" ? this.#state.probers(target.name) : [],
       canaryVector: target.kind === "backend" ? this.#state.canaryVector(target.name) : [],
-      available: !draining && this.#health.share(target.slot, now) > 0,
+      available: !draining && isOpen(standing),
     };
   }
+}
+
+/** May be chosen like others. One that proves itself may be, too, but seldom and by chance. */
+function isOpen(standing: Standing): boolean {
+  return standing === "healthy" || standing === "degraded" || standing === "trial";
 }
 
 /** Own region, or another one that may be asked, lies within the tenant's residency. */
