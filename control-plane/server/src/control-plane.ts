@@ -113,6 +113,7 @@ function startServing({ store, clock, random, logger, metrics }: ControlPlanePar
   const questionLane = new QuestionLane();
   const judge = new HealthJudge({
     clock,
+    recall: (region) => view.signs.digest(region)?.verdicts,
     onChange: (changes) => {
       for (const { name, verdict, reason } of changes) {
         metrics.verdictChanged(verdict);

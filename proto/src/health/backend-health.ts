@@ -2,16 +2,10 @@
 // before the next test, and that one lets it back in, slowly. Pure: the same ticks give the same verdicts everywhere.
 
 import type { Instant } from "../base/index.ts";
-import {
-  goodEventsToAccept,
-  type SprtLimits,
-  sprtLimits,
-  sprtVerdict,
-  stepCusum,
-  stepSprt,
-} from "../stats/index.ts";
+import { stepCusum } from "../stats/index.ts";
 import type { HealthCounts } from "./health-counts.ts";
 import { againstCommonCause, type HealthTests, type Signal, signals } from "./health-tests.ts";
+import { addToProof, canariesInRow, noProof, type Proof, proofVerdict } from "./return-proof.ts";
 
 export type HealthVerdict = "healthy" | "degraded" | "unhealthy";
 
@@ -38,6 +32,10 @@ export type BackendHealth = {
   /** Ejections that are remembered: the exponent of the next one's time. */
   readonly ejections: number;
   readonly ejectedAt: Instant;
+  /** It takes part and nothing has alarmed since; moved on with each ejection that is forgotten. */
+  readonly goodSince: Instant;
+  /** −Infinity: it has never been out. */
+  readonly returnedAt: Instant;
   /** The test for the return, since the phase "proving" began. */
   readonly proof: Proof;
   readonly canariesWrongInRow: number;
@@ -45,22 +43,17 @@ export type BackendHealth = {
   readonly reason: string;
 };
 
-export type Proof = {
-  readonly sum: number;
-  readonly n: number;
-  readonly bad: number;
-  readonly canariesRightInRow: number;
-};
-
 /** Durations in milliseconds. Scale them all and the ticks, and the verdicts are the same at the scaled times. */
 export type HealthTimes = {
   readonly ejectBaseMs: number;
   readonly ejectCapMs: number;
-  /** So long without an ejection forgets one of them. */
+  /** So long in service without an alarm forgets one ejection. Time that it is out proves nothing. */
   readonly forgiveMs: number;
   /** Least time that an alarm degrades. */
   readonly degradedMs: number;
   readonly slowStartMs: number;
+  /** After a return what is usual of its first tokens stays what it was for so long: the way back is no usual time. */
+  readonly frozenMs: number;
 };
 
 export const healthTimes: HealthTimes = {
@@ -69,18 +62,8 @@ export const healthTimes: HealthTimes = {
   forgiveMs: 300_000,
   degradedMs: 60_000,
   slowStartMs: 60_000,
+  frozenMs: 600_000,
 };
-
-/** The return: 20 % failing is bad, 2 % is good; a bad one is let in once in 1,000, a good one sent back once in 20. */
-export const returnLimits: SprtLimits = sprtLimits({
-  good: 0.02,
-  bad: 0.2,
-  badTakenForGood: 0.001,
-  goodTakenForBad: 0.05,
-});
-
-/** Canaries that must be right in a row, or, wrong in a row, are an outage. */
-export const canariesInRow = 3;
 
 /** What a local ejection counts as in each tick that it lasts: it stops the requests that would be the evidence. */
 const ejectionWeight = 3;
@@ -106,13 +89,13 @@ export function newBackendHealth(now: Instant): BackendHealth {
     signals: { failure: blank, slow: blank, wrong: blank, outage: blank, probe: blank },
     ejections: 0,
     ejectedAt: Number.NEGATIVE_INFINITY,
+    goodSince: now,
+    returnedAt: Number.NEGATIVE_INFINITY,
     proof: noProof,
     canariesWrongInRow: 0,
     reason: "nothing speaks against it",
   };
 }
-
-const noProof: Proof = { sum: 0, n: 0, bad: 0, canariesRightInRow: 0 };
 
 /**
  * One tick: what was seen since the last one, and what follows.
@@ -146,7 +129,9 @@ function tickServing(
   now: Instant,
 ): BackendHealth {
   const after = { ...health, signals: stepSignals(health, counts, context, now) };
-  const canariesWrongInRow = wrongInRow(health.canariesWrongInRow, counts);
+  const canariesWrongInRow = hasNoCanary(counts, context)
+    ? 0
+    : wrongInRow(health.canariesWrongInRow, counts);
   const outage = outageReason(after, { ...context, canariesWrongInRow });
   if (outage !== undefined && context.mayEject) return eject(after, outage, context.times, now);
   const alarmed = signals.filter((signal) => after.signals[signal].alarmedAt === now);
@@ -156,6 +141,7 @@ function tickServing(
     health.phase === "returning" && !isSetBack && now - health.since >= context.times.slowStartMs;
   return {
     ...after,
+    ...(alarmed.length > 0 ? { goodSince: now } : forgive(health, context.times, now)),
     canariesWrongInRow,
     phase: isBack ? "in" : health.phase,
     since: isBack || isSetBack ? now : health.since,
@@ -163,13 +149,28 @@ function tickServing(
   };
 }
 
+/** Good time in service forgets ejections, one after the other. */
+function forgive(
+  { ejections, goodSince }: BackendHealth,
+  { forgiveMs }: HealthTimes,
+  now: Instant,
+): Pick<BackendHealth, "ejections" | "goodSince"> {
+  const forgiven = Math.floor((now - goodSince) / forgiveMs);
+  if (forgiven <= 0) return { ejections, goodSince };
+  return {
+    ejections: Math.max(0, ejections - forgiven),
+    goodSince: goodSince + forgiven * forgiveMs,
+  };
+}
+
 /** The sums after the tick; one that alarms stays at its threshold until good events bring it down. */
 function stepSignals(
   health: BackendHealth,
   counts: HealthCounts,
-  { tests, others }: TickContext,
+  context: TickContext,
   now: Instant,
 ): BackendHealth["signals"] {
+  const { tests, others } = context;
   const held = counts.ejectedBy * ejectionWeight;
   const requests = { n: counts.requests + held, bad: counts.failed + held };
   const step = (signal: Signal, seen: Seen, othersRate: number): SignalState =>
@@ -180,10 +181,17 @@ function stepSignals(
   return {
     failure: step("failure", requests, others.failure),
     slow: step("slow", { n: counts.timed, bad: counts.slow }, others.slow),
-    wrong: step("wrong", { n: counts.canaries, bad: counts.canariesWrong }, 0),
+    wrong: hasNoCanary(counts, context)
+      ? { ...health.signals.wrong, sum: 0, n: 0, bad: 0, since: now }
+      : step("wrong", { n: counts.canaries, bad: counts.canariesWrong }, 0),
     outage: step("outage", requests, others.failure),
     probe: step("probe", { n: counts.probes, bad: counts.probesFailed }, 0),
   };
+}
+
+/** A canary that the policy no longer has can't take back what it said. */
+function hasNoCanary({ canaries }: HealthCounts, { hasCanary }: TickContext): boolean {
+  return !hasCanary && canaries === 0;
 }
 
 type Seen = { readonly n: number; readonly bad: number };
@@ -245,18 +253,15 @@ function wordFor(signal: Signal): string {
 function eject(
   health: BackendHealth,
   reason: string,
-  times: HealthTimes,
+  { ejectBaseMs, ejectCapMs }: HealthTimes,
   now: Instant,
 ): BackendHealth {
-  const quietMs = now - health.ejectedAt;
-  const forgiven = Number.isFinite(quietMs) ? Math.floor(quietMs / times.forgiveMs) : 0;
-  const ejections = Math.max(0, health.ejections - forgiven) + 1;
-  const outMs = Math.min(times.ejectCapMs, times.ejectBaseMs * 2 ** Math.min(ejections - 1, 20));
+  const ejections = health.ejections + 1;
   return {
     ...health,
     phase: "out",
     since: now,
-    until: now + outMs,
+    until: now + Math.min(ejectCapMs, ejectBaseMs * 2 ** Math.min(ejections - 1, 20)),
     ejections,
     ejectedAt: now,
     proof: noProof,
@@ -277,7 +282,7 @@ function tickProof(
   now: Instant,
 ): BackendHealth {
   const proof = addToProof(health.proof, counts);
-  const verdict = sprtVerdict(proof.sum, returnLimits);
+  const verdict = proofVerdict(proof);
   if (verdict === "bad" || counts.canariesWrong > 0) {
     const what = verdict === "bad" ? `${proof.bad} of ${proof.n} tries failed` : "a wrong answer";
     return eject({ ...health, proof }, `did not prove itself: ${what}`, context.times, now);
@@ -289,26 +294,9 @@ function tickProof(
     phase: "returning",
     ejections: health.ejections,
     ejectedAt: health.ejectedAt,
+    returnedAt: now,
     proof,
     reason: `proved itself: ${proof.n - proof.bad} of ${proof.n} tries were good`,
-  };
-}
-
-/** Bad events first: within a tick the order is not known, and the return is not given away by it. */
-function addToProof(proof: Proof, counts: HealthCounts): Proof {
-  const bad = counts.failed + counts.probesFailed;
-  const n = counts.requests + counts.probes;
-  let { sum } = proof;
-  for (let each = 0; each < n && sprtVerdict(sum, returnLimits) !== "bad"; each++) {
-    // Enough is enough: a sum that passed the bound waits there for the canaries, and can still fall.
-    sum = Math.min(returnLimits.accept, stepSprt(sum, each < bad, returnLimits));
-  }
-  const isWrong = counts.canariesWrong > 0;
-  return {
-    sum,
-    n: proof.n + n,
-    bad: proof.bad + bad,
-    canariesRightInRow: isWrong ? 0 : proof.canariesRightInRow + counts.canaries,
   };
 }
 
@@ -337,7 +325,18 @@ export function shareOf(health: BackendHealth, times: HealthTimes, now: Instant)
   return verdict === "degraded" ? ramp / 2 : ramp;
 }
 
-/** Good tries in a row that a proving backend still lacks. */
-export function triesToReturn(health: BackendHealth): number {
-  return goodEventsToAccept(health.proof.sum, returnLimits);
+/**
+ * What is usual of its first tokens is not learned now: an alarm of slowness builds, it is out or on its way back, or has
+ * come back lately.
+ */
+export function freezesBaseline(
+  health: BackendHealth,
+  { tests, times }: Pick<TickContext, "tests" | "times">,
+  now: Instant,
+): boolean {
+  return (
+    health.phase !== "in" ||
+    health.signals.slow.sum > tests.slow.h / 2 ||
+    now - health.returnedAt < times.frozenMs
+  );
 }

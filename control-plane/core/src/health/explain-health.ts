@@ -81,11 +81,12 @@ export function outlookOf(
   }
 }
 
-function provingOutlook(health: BackendHealth): readonly string[] {
-  const tries = triesToReturn(health);
-  const canaries = Math.max(0, canariesInRow - health.proof.canariesRightInRow);
+function provingOutlook({ proof }: BackendHealth): readonly string[] {
+  const { tries, requests } = triesToReturn(proof);
+  const canaries = Math.max(0, canariesInRow - proof.canariesRightInRow);
   return [
     `${tries} more good probes or requests in a row let it return` +
+      (requests === 0 ? "" : `, ${requests} of them requests`) +
       (canaries === 0 ? "" : `, with ${canaries} right canaries where it has one`),
     "one or two failures send it back out",
   ];
