@@ -55,7 +55,13 @@ test("since is when the standing changed, not when it was last asked", () => {
 
 test("capacity is what verdicts leave of the weights; what is out of reach has none", () => {
   const told = (share: number) =>
-    ({ verdict: "degraded", share, isProving: false, freezesBaseline: false }) as const;
+    ({
+      verdict: "degraded",
+      share,
+      isProving: false,
+      freezesBaseline: false,
+      isAgeing: false,
+    }) as const;
   const backends = [
     { name: "a", available: true, told: undefined },
     { name: "b", available: true, told: told(0.5) },

@@ -19,6 +19,7 @@ import {
 } from "@meridian/proto/snapshot";
 import { AttemptMachine, type Attempts, type Candidate } from "../attempt/index.ts";
 import {
+  agedVerdict,
   Baselines,
   type HealthChange,
   type HealthPool,
@@ -40,7 +41,7 @@ import type {
   Serving,
   TargetReport,
 } from "./engine.ts";
-import { HeldState, isAlone } from "./region-state.ts";
+import { HeldState, verdictTrust } from "./region-state.ts";
 import { budgetsFor } from "./request-budgets.ts";
 import { RequestPlan } from "./request-plan.ts";
 import { compileTable, type Table, type TenantPlan } from "./table.ts";
@@ -224,9 +225,17 @@ class RegionEngine implements Engine {
     }
   }
 
-  /** The control plane's word; once it is silent for long, this proxy's own. */
+  /** The control plane's word, which ages; this proxy's own where there is none any more. */
   #toldOf(backend: string, now: Instant): ToldVerdict | undefined {
-    return isAlone(this.#state.ageMs(now)) ? this.#own.get(backend) : this.#state.told(backend);
+    const own = this.#own.get(backend);
+    const heard = this.#heardOf(backend, now);
+    if (heard === undefined) return own;
+    return agedVerdict(heard, own, verdictTrust(this.#state.ageMs(now)));
+  }
+
+  /** undefined: the control plane has no verdict, or is silent for too long. */
+  #heardOf(backend: string, now: Instant): ToldVerdict | undefined {
+    return verdictTrust(this.#state.ageMs(now)) === 0 ? undefined : this.#state.told(backend);
   }
 
   #reportOn(target: Candidate, now: Instant): TargetReport {
@@ -250,6 +259,7 @@ class RegionEngine implements Engine {
       ejected: standing === "ejected" || standing === "trial" || standing === "trial-running",
       draining,
       told: target.kind === "backend" ? this.#toldOf(target.name, now) : undefined,
+      heard: target.kind === "backend" ? this.#heardOf(target.name, now) : undefined,
       probers: target.kind === "backend" ? this.#state.probers(target.name) : [],
       canaryVector: target.kind === "backend" ? this.#state.canaryVector(target.name) : [],
       available: !draining && this.#health.share(target.slot, now) > 0,

@@ -11,4 +11,4 @@ export type {
 } from "./health.ts";
 export { judgeTickMs, OwnJudge } from "./own-judge.ts";
 export { ejection, PassiveHealth } from "./passive-health.ts";
-export type { ToldVerdict } from "./told-verdict.ts";
+export { agedVerdict, type ToldVerdict } from "./told-verdict.ts";

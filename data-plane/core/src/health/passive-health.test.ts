@@ -141,6 +141,7 @@ const told = (verdict: ToldVerdict["verdict"], share: number, isProving = false)
   share,
   isProving,
   freezesBaseline: false,
+  isAgeing: false,
 });
 
 test("a verdict gives the share; none leaves it whole", () => {

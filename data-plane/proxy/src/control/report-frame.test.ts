@@ -21,6 +21,7 @@ function report(backends: readonly Partial<TargetReport>[], more: Partial<Engine
     connectFailed: 0,
     timed: 0,
     told: undefined,
+    heard: undefined,
     probers: [],
     canaryVector: [],
     available: true,
