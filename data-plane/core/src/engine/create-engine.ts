@@ -29,6 +29,7 @@ import {
 import { type LoadShare, ownLoad } from "../load/index.ts";
 import { allowsRegion, goesAbroad, orderTargets, type ResolvedRoute } from "../route/index.ts";
 import { type CallKnowledge, ownCallKnowledge } from "./call-knowledge.ts";
+import { edgeEvidence } from "./edge-evidence.ts";
 import type {
   Admission,
   Change,
@@ -136,7 +137,8 @@ class RegionEngine implements Engine {
   }
 
   observe(outcome: Outcome, _now: Instant): void {
-    this.#load.totals.settled(outcome.usage);
+    const { inputTokens, outputTokens } = outcome.usage;
+    this.#load.totals.settled({ inputTokens, outputTokens, edge: edgeEvidence(outcome) });
   }
 
   report(now: Instant): EngineReport {
@@ -153,6 +155,7 @@ class RegionEngine implements Engine {
       requests: totals.requests,
       inputTokens: totals.inputTokens,
       outputTokens: totals.outputTokens,
+      edge: { answered: totals.answered, failed: totals.failed },
       backends: sorted.filter((each) => each.kind === "backend").map((each) => each.report),
       peers: sorted.filter((each) => each.kind === "peer").map((each) => each.report),
     };

@@ -143,6 +143,8 @@ export type EngineReport = {
   readonly requests: number;
   readonly inputTokens: number;
   readonly outputTokens: number;
+  /** Requests of clients that were answered, or failed for a reason of this region's: see edge-evidence.ts. */
+  readonly edge: { readonly answered: number; readonly failed: number };
   /** Backends of this region, in the order of their names. */
   readonly backends: readonly TargetReport[];
   /** Other regions' proxies, in the order of their names. */

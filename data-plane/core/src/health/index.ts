@@ -1,6 +1,7 @@
 // Which targets may be called.
 
 export { Baselines, type WaitKind } from "./baselines.ts";
+export { calmEdge, type EdgeHealth, edgeTrouble, stepEdge } from "./edge-health.ts";
 export type {
   EndedCall,
   Evidence,

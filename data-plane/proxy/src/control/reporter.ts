@@ -65,7 +65,8 @@ export class Reporter {
         return;
       case "report": {
         const { engine, draining } = this.#options.report();
-        this.#reports?.send(this.#maker.make(command.sequence, engine, draining));
+        const at = { draining, now: this.#options.clock.now() };
+        this.#reports?.send(this.#maker.make(command.sequence, engine, at));
         return;
       }
       default:
