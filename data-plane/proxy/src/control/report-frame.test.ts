@@ -46,7 +46,7 @@ function report(backends: readonly Partial<TargetReport>[], more: Partial<Engine
 const second = (each: number) => ({ draining: false, now: each * 1_000 });
 
 test("counts are what was added since the frame before; what is under way is as it is", () => {
-  const maker = createReportMaker(node, () => undefined);
+  const maker = createReportMaker(node, () => undefined, 0);
   maker.make(1n, report([{ started: 5, succeeded: 3, failed: 1, inFlight: 1 }]), second(1));
   const frame = maker.make(
     2n,
@@ -57,13 +57,13 @@ test("counts are what was added since the frame before; what is under way is as 
 });
 
 test("a backend that begins to count anew is not reported with less than nothing", () => {
-  const maker = createReportMaker(node, () => undefined);
+  const maker = createReportMaker(node, () => undefined, 0);
   maker.make(1n, report([{ started: 100 }]), second(1));
   expect(maker.make(2n, report([{ started: 3 }]), second(2)).backends[0]?.started).toBe(3);
 });
 
 test("a backend that is new is reported with all that it counted", () => {
-  const maker = createReportMaker(node, () => undefined);
+  const maker = createReportMaker(node, () => undefined, 0);
   maker.make(1n, report([{ name: "b0", started: 1 }]), second(1));
   const frame = maker.make(
     2n,
@@ -77,14 +77,17 @@ test("a backend that is new is reported with all that it counted", () => {
 });
 
 test("a proxy that never had a state frame says so", () => {
-  const frame = createReportMaker(node, () => undefined).make(1n, report([]), {
+  const frame = createReportMaker(node, () => undefined, 0).make(1n, report([]), {
     draining: true,
     now: 0,
   });
   expect(frame).toMatchObject({ stateAgeMs: 0xffff_ffff, draining: true, node: { id: "p1" } });
   expect(
-    createReportMaker(node, () => undefined).make(1n, report([], { stateAgeMs: 12.6 }), second(1))
-      .stateAgeMs,
+    createReportMaker(node, () => undefined, 0).make(
+      1n,
+      report([], { stateAgeMs: 12.6 }),
+      second(1),
+    ).stateAgeMs,
   ).toBe(13);
 });
 
@@ -99,7 +102,7 @@ test("probes are reported with the requests; a canary's time counts as a wait", 
     canaryTokensPerDay: 900,
     canaryVector: [1, 2],
   };
-  const maker = createReportMaker(node, (name) => (name === "b0" ? counts : undefined));
+  const maker = createReportMaker(node, (name) => (name === "b0" ? counts : undefined), 0);
   maker.make(1n, report([{ timed: 3, slow: 1 }]), second(1));
   counts.probes = 7;
   counts.canaries = 3;
@@ -130,14 +133,15 @@ test("what was counted before the first frame, or in a time without frames, is o
     canaryTokensPerDay: 0,
     canaryVector: [],
   };
-  const maker = createReportMaker(node, () => counts);
+  const maker = createReportMaker(node, () => counts, 0);
   const nothing = [{ failed: 0, succeeded: 0, probes: 0, probesFailed: 0 }];
   const first = report([{ failed: 90, succeeded: 10 }]);
-  expect(maker.make(1n, first, second(1)).backends).toMatchObject(nothing);
+  expect(maker.make(1n, first, second(11)).backends).toMatchObject(nothing);
   counts.probesFailed = 450;
   const late = report([{ failed: 190, succeeded: 20, inFlight: 3 }]);
-  expect(maker.make(2n, late, second(12)).backends).toMatchObject([{ ...nothing[0], inFlight: 3 }]);
+  const afterGap = maker.make(2n, late, second(22)).backends;
+  expect(afterGap).toMatchObject([{ ...nothing[0], inFlight: 3 }]);
   // A short gap is told whole.
   const soon = report([{ failed: 195, succeeded: 20 }]);
-  expect(maker.make(3n, soon, second(22)).backends).toMatchObject([{ failed: 5 }]);
+  expect(maker.make(3n, soon, second(32)).backends).toMatchObject([{ failed: 5 }]);
 });

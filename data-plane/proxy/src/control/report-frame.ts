@@ -32,9 +32,13 @@ const countedMs = 10_000;
  * Counts of a report that is lost on its way are lost: counting them twice could raise a false alarm. So are those of a
  * time without a control plane: hours of them would come as if they were of one second.
  */
-export function createReportMaker(node: Node, probes: ProbeReadings): ReportMaker {
+export function createReportMaker(
+  node: Node,
+  probes: ProbeReadings,
+  startedAt: Instant,
+): ReportMaker {
   let former = new Map<string, Reading>();
-  let madeAt = Number.NEGATIVE_INFINITY;
+  let madeAt = startedAt;
   return {
     make: (sequence, report, { draining, now }) => {
       const readings = report.backends.map((each) => ({

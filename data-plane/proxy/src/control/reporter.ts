@@ -28,7 +28,7 @@ export class Reporter {
   constructor(options: ReporterOptions) {
     this.#options = options;
     this.#lane = createReportLane(options.random);
-    this.#maker = createReportMaker(options.node, options.probes);
+    this.#maker = createReportMaker(options.node, options.probes, options.clock.now());
   }
 
   /** These streams' control plane answers. Harmless when it is told again. */
