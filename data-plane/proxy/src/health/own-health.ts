@@ -147,9 +147,13 @@ export class OwnHealth {
     };
   }
 
-  /** Where a backend has to prove itself to this proxy alone, nobody else's probes help. */
+  /**
+   * Where a backend has to prove itself to this proxy alone, nobody else's probes help. Before the first tick it is not
+   * known who probes: a fleet that starts does not ask everybody's canaries.
+   */
   #isProber(target: TargetReport | undefined): boolean {
-    if (target === undefined || target.probers.length === 0) return true;
+    if (target === undefined) return false;
+    if (target.probers.length === 0) return true;
     if (target.probers.includes(this.#options.id)) return true;
     return target.heard === undefined && target.told?.isProving === true;
   }
