@@ -36,4 +36,4 @@ export {
   withHealth,
 } from "./pool-health.ts";
 export { chooseProbers, probersPerBackend } from "./probers.ts";
-export { canariesInRow, type Proof, returnLimits, triesToReturn } from "./return-proof.ts";
+export { canariesInRow, noProof, type Proof, returnLimits, triesToReturn } from "./return-proof.ts";

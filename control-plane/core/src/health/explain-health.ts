@@ -6,6 +6,7 @@ import {
   canariesInRow,
   type HealthTests,
   healthTimes,
+  noProof,
   type Signal,
   signals,
   triesToReturn,
@@ -72,7 +73,10 @@ export function outlookOf(
 ): readonly string[] {
   switch (health.phase) {
     case "out":
-      return [`it is let prove itself in ${seconds(health.until - now)}`];
+      return [
+        `it is let prove itself in ${seconds(health.until - now)}`,
+        `then ${triesToReturn(noProof).tries} good probes or requests in a row let it return`,
+      ];
     case "proving":
       return provingOutlook(health);
     case "in":
@@ -93,11 +97,13 @@ function provingOutlook({ proof }: BackendHealth): readonly string[] {
 }
 
 function worse(health: BackendHealth, tests: HealthTests): readonly string[] {
-  return signals.map((signal) => {
+  const lines = signals.map((signal) => {
     const lack = badEventsToAlarm(health.signals[signal].sum, tests[signal]);
     const then = signal === "outage" || signal === "probe" ? "unhealthy" : "degraded";
     return `${lack} ${events[signal]}, one each second, would make it ${then}`;
   });
+  const canaries = Math.max(1, canariesInRow - health.canariesWrongInRow);
+  return [...lines, `${canaries} ${events.wrong} in a row would make it unhealthy`];
 }
 
 function better(health: BackendHealth, tests: HealthTests, now: Instant): readonly string[] {

@@ -91,6 +91,22 @@ test("a control plane that starts anew holds out what was held out, until it pro
   expect(health.backend("eu-a", back)?.share).toBeLessThan(0.2);
 });
 
+test("what was told before is shown with its numbers, and is no trouble of now", () => {
+  const former = judge();
+  const now = run(former, few(5, failing));
+  const { verdicts } = stored(former, now);
+  const health = judge(() => verdicts);
+  run(health, [{}], now);
+  const found = health.backend("eu-a", now + 1_000)?.health.signals.outage;
+  const n = verdicts[0]?.n;
+  expect(found).toMatchObject({ n, bad: verdicts[0]?.bad, alarmedAt: Number.NEGATIVE_INFINITY });
+  expect(n).toBeGreaterThan(9);
+  // And told on, should this judge be restarted as well.
+  expect(stored(health, now + 1_000).verdicts).toMatchObject([
+    { signal: "outage", n, bad: verdicts[0]?.bad },
+  ]);
+});
+
 test("a second failure after the restart lasts as long as if there had been none", () => {
   const former = judge();
   const now = run(former, few(5, failing));

@@ -7,6 +7,7 @@ import {
   type HealthTests,
   newBackendHealth,
   type Signal,
+  type SignalState,
   signals,
 } from "@meridian/proto/health";
 import type { JudgedBackend } from "./region-health.ts";
@@ -52,16 +53,16 @@ export function noteOf(
   };
 }
 
-/** The one that alarmed last. None did where wrong answers in a row were enough. */
 function leadingSignal({ signals: states }: BackendHealth): Signal {
-  let leading: Signal = "wrong";
-  let alarmedAt = Number.NEGATIVE_INFINITY;
-  for (const signal of byGravity) {
-    if (states[signal].alarmedAt <= alarmedAt) continue;
-    leading = signal;
-    alarmedAt = states[signal].alarmedAt;
-  }
-  return leading;
+  return byGravity.reduce((leading, signal) =>
+    isLouder(states[signal], states[leading]) ? signal : leading,
+  );
+}
+
+/** It alarmed later; where neither did, as three wrong answers in a row are enough, it says more. */
+function isLouder(a: SignalState, b: SignalState): boolean {
+  if (a.alarmedAt !== b.alarmedAt) return a.alarmedAt > b.alarmedAt;
+  return !Number.isFinite(a.alarmedAt) && a.sum > b.sum;
 }
 
 /**
@@ -77,12 +78,13 @@ export function recallHealth(
   if (note === undefined) return fresh;
   const { ejections, n, bad, signal, verdict } = note;
   const reason = `as told before: ${note.reason}`;
-  if (verdict === "unhealthy") {
-    const out = { phase: "out", until: now, ejectedAt: now } as const;
-    return { ...fresh, ...out, ejections: Math.max(1, ejections), reason };
-  }
-  const state = { sum: tests[signal].h, n, bad, since: now, alarmedAt: now };
-  return { ...fresh, ejections, signals: { ...fresh.signals, [signal]: state }, reason };
+  const told = { sum: n > 0 ? tests[signal].h : 0, n, bad, since: now };
+  // What was told is no alarm of now: it is not to be taken for a cause that others share.
+  const alarmedAt = verdict === "unhealthy" ? Number.NEGATIVE_INFINITY : now;
+  const known = { ...fresh.signals, [signal]: { ...told, alarmedAt } };
+  if (verdict === "degraded") return { ...fresh, ejections, signals: known, reason };
+  const out = { phase: "out", until: now, ejections: Math.max(1, ejections) } as const;
+  return { ...fresh, ...out, signals: known, reason };
 }
 
 /** Whether a text names a signal. */
