@@ -128,6 +128,22 @@ test("a passing probe never clears what requests say", () => {
   ).toBe("unhealthy");
 });
 
+test("probes of ten seconds ago say nothing, however many failed", () => {
+  const failed = counts({ probes: 2, probesFailed: 2 });
+  const nearly = run(fresh, 2, () => failed);
+  expect(nearly.signals.probe.sum).toBeGreaterThan(7);
+  const soon = run(nearly, 1, () => failed, { from: 11 });
+  expect(verdictOf(soon, healthTimes, 12_000)).toBe("unhealthy");
+  const late = run(
+    run(nearly, 11, () => noCounts, { from: 2 }),
+    1,
+    () => failed,
+    { from: 13 },
+  );
+  expect(verdictOf(late, healthTimes, 14_000)).toBe("healthy");
+  expect(late.signals.probe).toMatchObject({ n: 2, bad: 2 });
+});
+
 test("a canary that the policy no longer has holds nobody", () => {
   const context = { ...alone, hasCanary: true, mayEject: false };
   const wrong = counts({ canaries: 1, canariesWrong: 1 });
@@ -191,6 +207,7 @@ test("time that runs faster or slower leaves the verdicts equal", () => {
     degradedMs: healthTimes.degradedMs * factor,
     slowStartMs: healthTimes.slowStartMs * factor,
     frozenMs: healthTimes.frozenMs * factor,
+    probesOldMs: healthTimes.probesOldMs * factor,
   });
   fc.assert(
     fc.property(history, fc.constantFrom(0.25, 2, 16), (given, factor) => {

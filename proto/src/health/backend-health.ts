@@ -39,6 +39,8 @@ export type BackendHealth = {
   /** The test for the return, since the phase "proving" began. */
   readonly proof: Proof;
   readonly canariesWrongInRow: number;
+  /** The newest tick with a probe in it. */
+  readonly probedAt: Instant;
   /** Why it is what it is, for people. */
   readonly reason: string;
 };
@@ -54,6 +56,8 @@ export type HealthTimes = {
   readonly slowStartMs: number;
   /** After a return what is usual of its first tokens stays what it was for so long: the way back is no usual time. */
   readonly frozenMs: number;
+  /** After so long without any, the results of former probes say nothing more. */
+  readonly probesOldMs: number;
 };
 
 export const healthTimes: HealthTimes = {
@@ -63,6 +67,7 @@ export const healthTimes: HealthTimes = {
   degradedMs: 60_000,
   slowStartMs: 60_000,
   frozenMs: 600_000,
+  probesOldMs: 10_000,
 };
 
 /** What a local ejection counts as in each tick that it lasts: it stops the requests that would be the evidence. */
@@ -93,6 +98,7 @@ export function newBackendHealth(now: Instant): BackendHealth {
     returnedAt: Number.NEGATIVE_INFINITY,
     proof: noProof,
     canariesWrongInRow: 0,
+    probedAt: now,
     reason: "nothing speaks against it",
   };
 }
@@ -143,6 +149,7 @@ function tickServing(
     ...after,
     ...(alarmed.length > 0 ? { goodSince: now } : forgive(health, context.times, now)),
     canariesWrongInRow,
+    probedAt: counts.probes > 0 ? now : health.probedAt,
     phase: isBack ? "in" : health.phase,
     since: isBack || isSetBack ? now : health.since,
     reason: reasonFor(after, alarmed, outage, health.reason),
@@ -171,22 +178,42 @@ function stepSignals(
   now: Instant,
 ): BackendHealth["signals"] {
   const { tests, others } = context;
+  const before = stillTrue(health, counts, context, now);
   const held = counts.ejectedBy * ejectionWeight;
   const requests = { n: counts.requests + held, bad: counts.failed + held };
   const step = (signal: Signal, seen: Seen, othersRate: number): SignalState =>
-    stepSignal(health.signals[signal], seen, {
+    stepSignal(before[signal], seen, {
       test: againstCommonCause(signal, tests[signal], othersRate),
       now,
     });
   return {
     failure: step("failure", requests, others.failure),
     slow: step("slow", { n: counts.timed, bad: counts.slow }, others.slow),
-    wrong: hasNoCanary(counts, context)
-      ? { ...health.signals.wrong, sum: 0, n: 0, bad: 0, since: now }
-      : step("wrong", { n: counts.canaries, bad: counts.canariesWrong }, 0),
+    wrong: step("wrong", { n: counts.canaries, bad: counts.canariesWrong }, 0),
     outage: step("outage", requests, others.failure),
     probe: step("probe", { n: counts.probes, bad: counts.probesFailed }, 0),
   };
+}
+
+/** Without what has lost its meaning: probes of long ago, and a canary that the policy no longer has. */
+function stillTrue(
+  { signals: states, probedAt }: BackendHealth,
+  counts: HealthCounts,
+  context: TickContext,
+  now: Instant,
+): BackendHealth["signals"] {
+  const areProbesOld = now - probedAt > context.times.probesOldMs;
+  const isCanaryGone = hasNoCanary(counts, context);
+  if (!areProbesOld && !isCanaryGone) return states;
+  return {
+    ...states,
+    probe: areProbesOld ? cleared(states.probe, now) : states.probe,
+    wrong: isCanaryGone ? cleared(states.wrong, now) : states.wrong,
+  };
+}
+
+function cleared(state: SignalState, now: Instant): SignalState {
+  return { ...state, sum: 0, n: 0, bad: 0, since: now };
 }
 
 /** A canary that the policy no longer has can't take back what it said. */
