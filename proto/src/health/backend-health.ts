@@ -2,25 +2,21 @@
 // before the next test, and that one lets it back in, slowly. Pure: the same ticks give the same verdicts everywhere.
 
 import type { Instant } from "../base/index.ts";
-import { stepCusum } from "../stats/index.ts";
 import type { HealthCounts } from "./health-counts.ts";
-import { againstCommonCause, type HealthTests, type Signal, signals } from "./health-tests.ts";
+import { type HealthTests, type Signal, signals } from "./health-tests.ts";
 import { addToProof, canariesInRow, noProof, type Proof, proofVerdict } from "./return-proof.ts";
+import {
+  calmSignals,
+  cleared,
+  type OthersRates,
+  type SignalStates,
+  stepSignals,
+} from "./signal-states.ts";
 
 export type HealthVerdict = "healthy" | "degraded" | "unhealthy";
 
 /** in: takes part. out: takes nothing until a time. proving: probes and a trickle. returning: growing share. */
 export type HealthPhase = "in" | "out" | "proving" | "returning";
-
-/** How much one signal says, and since when: the sum left 0 at `since`, and saw so much from there on. */
-export type SignalState = {
-  readonly sum: number;
-  readonly n: number;
-  readonly bad: number;
-  readonly since: Instant;
-  /** When it last alarmed; −Infinity: never. */
-  readonly alarmedAt: Instant;
-};
 
 export type BackendHealth = {
   readonly phase: HealthPhase;
@@ -28,7 +24,7 @@ export type BackendHealth = {
   readonly since: Instant;
   /** End of the phase "out". */
   readonly until: Instant;
-  readonly signals: { readonly [S in Signal]: SignalState };
+  readonly signals: SignalStates;
   /** Ejections that are remembered: the exponent of the next one's time. */
   readonly ejections: number;
   readonly ejectedAt: Instant;
@@ -70,15 +66,12 @@ export const healthTimes: HealthTimes = {
   probesOldMs: 10_000,
 };
 
-/** What a local ejection counts as in each tick that it lasts: it stops the requests that would be the evidence. */
-const ejectionWeight = 3;
-
 /** What the tick is judged against. */
 export type TickContext = {
   readonly tests: HealthTests;
   readonly times: HealthTimes;
   /** Rates of bad events of the pool's other backends, for the guard against a common cause. */
-  readonly others: { readonly failure: number; readonly slow: number };
+  readonly others: OthersRates;
   /** false: most of the pool alarms together; it is not the backends, and none is taken out. */
   readonly mayEject: boolean;
   /** Nothing is there to ask for canaries: the return does without. */
@@ -86,12 +79,11 @@ export type TickContext = {
 };
 
 export function newBackendHealth(now: Instant): BackendHealth {
-  const blank = { sum: 0, n: 0, bad: 0, since: now, alarmedAt: Number.NEGATIVE_INFINITY };
   return {
     phase: "in",
     since: now,
     until: now,
-    signals: { failure: blank, slow: blank, wrong: blank, outage: blank, probe: blank },
+    signals: calmSignals(now),
     ejections: 0,
     ejectedAt: Number.NEGATIVE_INFINITY,
     goodSince: now,
@@ -134,7 +126,8 @@ function tickServing(
   context: TickContext,
   now: Instant,
 ): BackendHealth {
-  const after = { ...health, signals: stepSignals(health, counts, context, now) };
+  const states = stepSignals(stillTrue(health, counts, context, now), counts, context, now);
+  const after = { ...health, signals: states };
   const canariesWrongInRow = hasNoCanary(counts, context)
     ? 0
     : wrongInRow(health.canariesWrongInRow, counts);
@@ -170,38 +163,13 @@ function forgive(
   };
 }
 
-/** The sums after the tick; one that alarms stays at its threshold until good events bring it down. */
-function stepSignals(
-  health: BackendHealth,
-  counts: HealthCounts,
-  context: TickContext,
-  now: Instant,
-): BackendHealth["signals"] {
-  const { tests, others } = context;
-  const before = stillTrue(health, counts, context, now);
-  const held = counts.ejectedBy * ejectionWeight;
-  const requests = { n: counts.requests + held, bad: counts.failed + held };
-  const step = (signal: Signal, seen: Seen, othersRate: number): SignalState =>
-    stepSignal(before[signal], seen, {
-      test: againstCommonCause(signal, tests[signal], othersRate),
-      now,
-    });
-  return {
-    failure: step("failure", requests, others.failure),
-    slow: step("slow", { n: counts.timed, bad: counts.slow }, others.slow),
-    wrong: step("wrong", { n: counts.canaries, bad: counts.canariesWrong }, 0),
-    outage: step("outage", requests, others.failure),
-    probe: step("probe", { n: counts.probes, bad: counts.probesFailed }, 0),
-  };
-}
-
 /** Without what has lost its meaning: probes of long ago, and a canary that the policy no longer has. */
 function stillTrue(
   { signals: states, probedAt }: BackendHealth,
   counts: HealthCounts,
   context: TickContext,
   now: Instant,
-): BackendHealth["signals"] {
+): SignalStates {
   const areProbesOld = now - probedAt > context.times.probesOldMs;
   const isCanaryGone = hasNoCanary(counts, context);
   if (!areProbesOld && !isCanaryGone) return states;
@@ -212,33 +180,9 @@ function stillTrue(
   };
 }
 
-function cleared(state: SignalState, now: Instant): SignalState {
-  return { ...state, sum: 0, n: 0, bad: 0, since: now };
-}
-
 /** A canary that the policy no longer has can't take back what it said. */
 function hasNoCanary({ canaries }: HealthCounts, { hasCanary }: TickContext): boolean {
   return !hasCanary && canaries === 0;
-}
-
-type Seen = { readonly n: number; readonly bad: number };
-
-function stepSignal(
-  state: SignalState,
-  seen: Seen,
-  { test, now }: { readonly test: HealthTests[Signal]; readonly now: Instant },
-): SignalState {
-  if (seen.n === 0) return state;
-  const sum = stepCusum(state.sum, seen, test);
-  if (sum === 0) return { ...state, sum: 0, n: 0, bad: 0, since: now };
-  const wasCalm = state.sum === 0;
-  return {
-    sum: Math.min(sum, test.h),
-    n: (wasCalm ? 0 : state.n) + seen.n,
-    bad: (wasCalm ? 0 : state.bad) + seen.bad,
-    since: wasCalm ? now : state.since,
-    alarmedAt: sum >= test.h ? now : state.alarmedAt,
-  };
 }
 
 /** Right ones of the same tick can't be put before or after wrong ones: any right one ends the row. */

@@ -9,7 +9,6 @@ export {
   type HealthVerdict,
   healthTimes,
   newBackendHealth,
-  type SignalState,
   shareOf,
   type TickContext,
   tickHealth,
@@ -37,3 +36,4 @@ export {
 } from "./pool-health.ts";
 export { chooseProbers, probersPerBackend } from "./probers.ts";
 export { canariesInRow, noProof, type Proof, returnLimits, triesToReturn } from "./return-proof.ts";
+export type { SignalState } from "./signal-states.ts";

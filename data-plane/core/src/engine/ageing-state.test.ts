@@ -3,6 +3,7 @@ import { fixtureFrame, fixtureSnapshot } from "@meridian/proto/fixture";
 import { expect, test } from "vitest";
 import type { ToldVerdict } from "../health/index.ts";
 import { createEngine, type Engine } from "./index.ts";
+import { HeldState } from "./region-state.ts";
 
 const document = {
   regions: [{ name: "eu" }, { name: "us" }],
@@ -72,4 +73,16 @@ test("a new frame is followed at once", () => {
   const frame = fixtureFrame({ backends: [{ name: "a", verdict: "healthy" }] });
   engine.apply({ kind: "state", frame }, 21_000);
   expect(followed(engine, 21_000)).toEqual({ share: 1, available: true, heard: "healthy" });
+});
+
+test("another region's capacity counts for less the older its digest is, the frame's own age included", () => {
+  const state = new HeldState();
+  const pools = [{ model: "m", backends: 4, available: 4 }];
+  state.take(fixtureFrame({ regions: [{ name: "us", ageMs: 4_000, pools }] }), 0);
+  const available = (now: number) => state.region("us", ["m"], now)?.available;
+  expect([0, 1_000].map(available)).toEqual([4, 4]);
+  expect(available(13_500)).toBe(2);
+  expect([26_000, 60_000].map(available)).toEqual([0, 0]);
+  state.take(fixtureFrame({ regions: [{ name: "us", ageMs: 0xffff_ffff, pools }] }), 0);
+  expect(available(0)).toBe(0);
 });
