@@ -64,26 +64,22 @@ export function tickFleet(
     const held = fleet.backends.get(name) ?? newMember(clock.now);
     members.set(name, { ...held, recent: fade(held.recent, counts.get(name) ?? noCounts) });
   }
-  const judge = (name: string, member: Member, mayEject: (seen: HealthCounts) => boolean) => {
-    const seen = counts.get(name) ?? noCounts;
-    const others = ratesOf(neighboursOf(name, context.pools), members);
+  const neighbours = new Map(names.map((name) => [name, neighboursOf(name, context.pools)]));
+  const judge = (name: string, mayEject: boolean): BackendHealth => {
+    const others = ratesOf(neighbours.get(name) ?? [], members);
     const hasCanary = context.withCanary.has(name);
     const { tests, times } = context;
-    const given = { tests, times, others, hasCanary, mayEject: mayEject(seen) };
-    return tickHealth(member.health, seen, given, clock.now);
+    const health = members.get(name)?.health ?? newBackendHealth(clock.now);
+    const seen = counts.get(name) ?? noCounts;
+    return tickHealth(health, seen, { tests, times, others, hasCanary, mayEject }, clock.now);
   };
   // Twice, since who alarms in this very tick counts as well: a common cause strikes all at the same moment.
-  const alarmed = new Map<string, BackendHealth>();
-  for (const [name, member] of members)
-    alarmed.set(
-      name,
-      judge(name, member, () => false),
-    );
+  const alarmed = new Map(names.map((name) => [name, judge(name, false)]));
   const after = new Map<string, Member>();
-  for (const [name, member] of members) {
-    const isAlone = !isCommon(neighboursOf(name, context.pools), alarmed, clock);
-    const health = judge(name, member, (seen) => isAlone || isHard(seen));
-    after.set(name, { health, recent: member.recent });
+  for (const [name, { recent }] of members) {
+    const isShared = isCommon(neighbours.get(name) ?? [], alarmed, clock);
+    const mayEject = !isShared || isHard(counts.get(name) ?? noCounts);
+    after.set(name, { health: judge(name, mayEject), recent });
   }
   return { backends: after };
 }
