@@ -113,6 +113,7 @@ function startServing({ store, clock, random, logger, metrics }: ControlPlanePar
   const questionLane = new QuestionLane();
   const judge = new HealthJudge({
     clock,
+    recall: (region) => view.signs.digest(region)?.verdicts,
     onChange: (changes) => {
       for (const { name, verdict, reason } of changes) {
         metrics.verdictChanged(verdict);
@@ -233,7 +234,15 @@ function createAdmin(
     drains: new DrainOrders({ store, clock, view, published, audit }),
     local: { id, region, build, clock, proxies, view, health, published, storeReachable },
     explanations: new Explanations({ clock, proxies, questions: questionLane, peers, others }),
-    backendExplanations: new BackendExplanations({ id, clock, health, published, peers, others }),
+    backendExplanations: new BackendExplanations({
+      id,
+      clock,
+      health,
+      signs: view.signs,
+      published,
+      peers,
+      others,
+    }),
     peers,
     others,
   });

@@ -8,6 +8,7 @@ import { createProxies } from "./proxies.ts";
 
 const policy = samplePolicy();
 const nothingDrained = drainsAt([], 0);
+const untold = { former: undefined, wall: 1_000_000 };
 const report = (ejected: readonly string[]) => ({
   backends: ejected.map((name) => ({ name, succeeded: 0, failed: 1, inFlight: 0, ejected: true })),
   stateAgeMs: 0,
@@ -19,7 +20,7 @@ const report = (ejected: readonly string[]) => ({
 function digestOf(region: string, ejected: readonly string[], drains = nothingDrained) {
   const proxies = createProxies();
   proxies.report({ id: "p", region, build: "" }, report(ejected), 0);
-  return digestRegion(region, { policy, proxies, drains, judged: () => undefined }, 0);
+  return digestRegion(region, { policy, proxies, drains, judged: () => undefined, ...untold }, 0);
 }
 
 test("a digest counts ready proxies, and per model the backends that requests may go to", () => {
@@ -52,7 +53,11 @@ test("a verdict goes before what proxies hold out, and is told with its evidence
   });
   const digest = (verdict: "healthy" | "unhealthy") => {
     const judged = judgedAs(verdict);
-    return digestRegion("us-east", { policy, proxies, drains: nothingDrained, judged }, 0);
+    return digestRegion(
+      "us-east",
+      { policy, proxies, drains: nothingDrained, judged, ...untold },
+      0,
+    );
   };
   expect(digest("healthy").pools.map((each) => each.available)).toEqual([1, 1]);
   expect(digest("unhealthy").pools.map((each) => each.available)).toEqual([0, 0]);
@@ -79,6 +84,7 @@ test("a control plane that has heard of no proxy does not call its region's back
     proxies: createProxies(),
     drains: nothingDrained,
     judged: () => undefined,
+    ...untold,
   };
   const digest = digestRegion("us-east", silent, 0);
   expect(digest.proxies).toBe(0);
@@ -91,8 +97,11 @@ test("a large fleet's count is rounded, so that one proxy more is no news", () =
     proxies.report({ id: `p${at}`, region: "us-east", build: "" }, report([]), 0);
   }
   expect(
-    digestRegion("us-east", { policy, proxies, drains: nothingDrained, judged: () => undefined }, 0)
-      .proxies,
+    digestRegion(
+      "us-east",
+      { policy, proxies, drains: nothingDrained, judged: () => undefined, ...untold },
+      0,
+    ).proxies,
   ).toBe(120);
 });
 

@@ -1,10 +1,24 @@
 // What a region's control plane tells the other regions: a few whole numbers, written when they change and otherwise
 // now and then. Samples never go into the store (reference 2.5).
 
-import { err, type Instant, ok, type Problem, problem, type Result } from "@meridian/proto/base";
+import {
+  err,
+  type Instant,
+  ok,
+  type Problem,
+  problem,
+  type Result,
+  type WallTime,
+} from "@meridian/proto/base";
 import type { Policy } from "@meridian/proto/gen/policy_pb";
 import type { Drains } from "../drain/index.ts";
-import type { JudgedBackend } from "../health/index.ts";
+import {
+  isSignal,
+  type JudgedBackend,
+  noteOf,
+  reasonLengthMax,
+  type VerdictNote,
+} from "../health/index.ts";
 import type { Proxies } from "./proxies.ts";
 
 /** One region's backends of one model. */
@@ -26,23 +40,12 @@ export type RegionDigest = {
   readonly verdicts: readonly VerdictNote[];
 };
 
-/** A verdict as other regions hear of it: the evidence in numbers, never in samples. */
-export type VerdictNote = {
-  readonly backend: string;
-  readonly verdict: "degraded" | "unhealthy";
-  /** Events since the verdict's signal began to speak, and how many of them were bad. */
-  readonly n: number;
-  readonly bad: number;
-  readonly reason: string;
-};
-
 /** Source: reference 1.4 and 2.5. */
 export const digestLimits = {
   everyMs: 10_000,
   gapMs: 1_000,
   poolsMax: 2_000,
   verdictsMax: 500,
-  reasonLengthMax: 200,
 } as const;
 
 /** What was last written, and when. */
@@ -69,6 +72,9 @@ export function digestRegion(
     readonly proxies: Proxies;
     readonly drains: Drains;
     readonly judged: (backend: string) => JudgedBackend | undefined;
+    /** The digest in the store: what it says of a backend stands until somebody judges that anew. */
+    readonly former: RegionDigest | undefined;
+    readonly wall: WallTime;
   },
   now: Instant,
 ): RegionDigest {
@@ -83,7 +89,11 @@ export function digestRegion(
         ? from.proxies.backend(region, backend.name, now).state === "ejected"
         : judged.verdict === "unhealthy";
     const isAvailable = !isOut && !from.drains.backends.has(backend.name);
-    if (judged !== undefined) verdicts.push(...noteOf(judged));
+    const note =
+      judged === undefined
+        ? from.former?.verdicts.find((each) => each.backend === backend.name)
+        : noteOf(judged, { now, wall: from.wall });
+    if (note !== undefined) verdicts.push(note);
     for (const { model } of backend.serves) {
       const pool = pools.get(model) ?? { backends: 0, available: 0 };
       pool.backends += 1;
@@ -102,13 +112,6 @@ export function digestRegion(
       .sort((a, b) => (a.backend < b.backend ? -1 : 1))
       .slice(0, digestLimits.verdictsMax),
   };
-}
-
-function noteOf({ name, verdict, health }: JudgedBackend): readonly VerdictNote[] {
-  if (verdict === "healthy") return [];
-  const { n, bad } = health.signals[verdict === "unhealthy" ? "outage" : "failure"];
-  const reason = health.reason.slice(0, digestLimits.reasonLengthMax);
-  return [{ backend: name, verdict, n, bad, reason }];
 }
 
 /** A digest out of the store, whoever wrote it. */
@@ -130,15 +133,29 @@ export function parseDigest(region: string, value: unknown): Result<RegionDigest
   return ok({ region, proxies, pools: read, verdicts: readVerdicts(value.verdicts) });
 }
 
-/** For people alone, so that one that can't be read is left out rather than the digest refused. */
+/** One that can't be read is left out rather than the digest refused: the counts are what routing needs. */
 function readVerdicts(value: unknown): readonly VerdictNote[] {
   if (!Array.isArray(value)) return [];
   return value.slice(0, digestLimits.verdictsMax).flatMap((each: unknown) => {
-    const { backend, verdict, n, bad, reason } = isRecord(each) ? each : {};
+    const { backend, verdict, signal, n, bad, sinceMs, ejections, reason } = isRecord(each)
+      ? each
+      : {};
     const isVerdict = verdict === "degraded" || verdict === "unhealthy";
     if (typeof backend !== "string" || !isVerdict || !isCount(n) || !isCount(bad)) return [];
-    const text = typeof reason === "string" ? reason.slice(0, digestLimits.reasonLengthMax) : "";
-    return [{ backend, verdict, n, bad, reason: text }];
+    const text = typeof reason === "string" ? reason.slice(0, reasonLengthMax) : "";
+    return [
+      {
+        backend,
+        verdict,
+        // Builds before this one told no signal, no time and no ejections.
+        signal: isSignal(signal) ? signal : "failure",
+        n,
+        bad,
+        sinceMs: typeof sinceMs === "number" && Number.isFinite(sinceMs) ? sinceMs : 0,
+        ejections: isCount(ejections) ? ejections : 0,
+        reason: text,
+      },
+    ];
   });
 }
 

@@ -9,7 +9,6 @@ export {
   type PoolCounts,
   parseDigest,
   type RegionDigest,
-  type VerdictNote,
 } from "./digest.ts";
 export {
   type BackendCondition,

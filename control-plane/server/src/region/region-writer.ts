@@ -83,17 +83,17 @@ export class RegionWriter {
   }
 
   #dueDigests(now: Instant): readonly DigestWritten[] {
-    const { published, proxies, view, health, regions } = this.#options;
+    const { clock, published, proxies, view, health, regions } = this.#options;
     const policy = published()?.policy;
     if (policy === undefined) return [];
     const judged = (name: string) => health.backend(name, now);
-    const from = { policy, proxies, drains: view.drains(), judged };
+    const from = { policy, proxies, drains: view.drains(), judged, wall: clock.wall() };
     const present = new Set(
       proxies.list(now).flatMap((each) => (each.isFresh ? [each.region] : [])),
     );
     return regions.flatMap((region) => {
       if (!this.#mayTell(region, present.has(region), now)) return [];
-      const digest = digestRegion(region, from, now);
+      const digest = digestRegion(region, { ...from, former: view.signs.digest(region) }, now);
       return digestDueAt(this.#digests.get(region), digest) <= now ? [{ digest, at: now }] : [];
     });
   }

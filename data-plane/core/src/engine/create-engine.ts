@@ -19,6 +19,7 @@ import {
 } from "@meridian/proto/snapshot";
 import { AttemptMachine, type Attempts, type Candidate } from "../attempt/index.ts";
 import {
+  agedVerdict,
   Baselines,
   type HealthChange,
   type HealthPool,
@@ -29,6 +30,7 @@ import {
 import { type LoadShare, ownLoad } from "../load/index.ts";
 import { allowsRegion, goesAbroad, orderTargets, type ResolvedRoute } from "../route/index.ts";
 import { type CallKnowledge, ownCallKnowledge } from "./call-knowledge.ts";
+import { edgeEvidence } from "./edge-evidence.ts";
 import type {
   Admission,
   Change,
@@ -41,7 +43,7 @@ import type {
   Serving,
   TargetReport,
 } from "./engine.ts";
-import { HeldState, isAlone } from "./region-state.ts";
+import { HeldState, verdictTrust } from "./region-state.ts";
 import { budgetsFor } from "./request-budgets.ts";
 import { RequestPlan } from "./request-plan.ts";
 import { compileTable, type Table, type TenantPlan } from "./table.ts";
@@ -136,7 +138,8 @@ class RegionEngine implements Engine {
   }
 
   observe(outcome: Outcome, _now: Instant): void {
-    this.#load.totals.settled(outcome.usage);
+    const { inputTokens, outputTokens } = outcome.usage;
+    this.#load.totals.settled({ inputTokens, outputTokens, edge: edgeEvidence(outcome) });
   }
 
   report(now: Instant): EngineReport {
@@ -153,6 +156,7 @@ class RegionEngine implements Engine {
       requests: totals.requests,
       inputTokens: totals.inputTokens,
       outputTokens: totals.outputTokens,
+      edge: { answered: totals.answered, failed: totals.failed },
       backends: sorted.filter((each) => each.kind === "backend").map((each) => each.report),
       peers: sorted.filter((each) => each.kind === "peer").map((each) => each.report),
     };
@@ -225,9 +229,17 @@ class RegionEngine implements Engine {
     }
   }
 
-  /** The control plane's word; once it is silent for long, this proxy's own. */
+  /** The control plane's word, which ages; this proxy's own where there is none any more. */
   #toldOf(backend: string, now: Instant): ToldVerdict | undefined {
-    return isAlone(this.#state.ageMs(now)) ? this.#own.get(backend) : this.#state.told(backend);
+    const own = this.#own.get(backend);
+    const heard = this.#heardOf(backend, now);
+    if (heard === undefined) return own;
+    return agedVerdict(heard, own, verdictTrust(this.#state.ageMs(now)));
+  }
+
+  /** undefined: the control plane has no verdict, or is silent for too long. */
+  #heardOf(backend: string, now: Instant): ToldVerdict | undefined {
+    return verdictTrust(this.#state.ageMs(now)) === 0 ? undefined : this.#state.told(backend);
   }
 
   #reportOn(target: Candidate, now: Instant): TargetReport {
@@ -251,6 +263,7 @@ class RegionEngine implements Engine {
       ejected: standing === "ejected" || standing === "trial" || standing === "trial-running",
       draining,
       told: target.kind === "backend" ? this.#toldOf(target.name, now) : undefined,
+      heard: target.kind === "backend" ? this.#heardOf(target.name, now) : undefined,
       probers: target.kind === "backend" ? this.#state.probers(target.name) : [],
       canaryVector: target.kind === "backend" ? this.#state.canaryVector(target.name) : [],
       available: !draining && isOpen(standing),

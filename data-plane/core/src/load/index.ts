@@ -6,7 +6,7 @@ export {
   type Activations,
   createActivations,
 } from "./activations.ts";
-export { EngineTotals, type Totals } from "./engine-totals.ts";
+export { EngineTotals, type Settled, type Totals } from "./engine-totals.ts";
 export {
   createLoadBuffers,
   type LoadBuffers,

@@ -2,7 +2,6 @@
 
 export { distanceKm, type Place } from "./distance.ts";
 export {
-  digestFreshMs,
   type RankedRegion,
   type RegionStateView,
   type RegionView,

@@ -1,11 +1,6 @@
 import { expect, test } from "vitest";
 import { distanceKm } from "./distance.ts";
-import {
-  digestFreshMs,
-  type RegionStateView,
-  type RegionView,
-  rankRegions,
-} from "./region-order.ts";
+import { type RegionStateView, type RegionView, rankRegions } from "./region-order.ts";
 
 const dublin = { lat: 53.3, lon: -6.3 };
 const virginia = { lat: 39, lon: -77.5 };
@@ -44,7 +39,7 @@ test("room comes before distance, the unknown before the exhausted, and draining
       { name: "b", place: dublin, state: undefined },
       { name: "c", place: dublin, state: state({ draining: true }) },
       { name: "d", place: mumbai, state: state() },
-      { name: "e", place: virginia, state: state({ ageMs: digestFreshMs + 1, available: 0 }) },
+      { name: "e", place: virginia, state: state({ ageMs: 30_000, available: 0 }) },
     ]),
   ).toEqual(["d available", "b unknown", "e unknown", "a exhausted"]);
 });
@@ -57,4 +52,22 @@ test("a region without a place is far, and equal ones stand by name", () => {
       { name: "a", place: mumbai, state: state() },
     ]),
   ).toEqual(["a available", "b available", "z available"]);
+});
+
+test("a region whose word ages gives way to one farther off that speaks; a near one for longer", () => {
+  const near = (ageMs: number) => ({ name: "us", place: virginia, state: state({ ageMs }) });
+  const far = { name: "ap", place: mumbai, state: state() };
+  const first = (ageMs: number) => order([near(ageMs), far])[0];
+  expect([0, 5_000, 11_000].map(first)).toEqual(Array(3).fill("us available"));
+  // 5,450 km at 0.7 of its worth are farther than 7,600 km.
+  expect([12_600, 29_000, 31_000].map(first)).toEqual(Array(3).fill("ap available"));
+});
+
+test("where all words are equally old, age changes no order", () => {
+  const at = (ageMs: number) =>
+    order([
+      { name: "ap", place: mumbai, state: state({ ageMs }) },
+      { name: "us", place: virginia, state: state({ ageMs }) },
+    ]);
+  expect(at(25_000)).toEqual(at(0));
 });

@@ -1,9 +1,8 @@
-// In which order other regions are asked: known to have room, then not known, then known to have none; near first.
+// In which order other regions are asked: known to have room, then not known, then known to have none; near first. The
+// older a region's word is, the farther it counts.
 
+import { trustAt } from "../sync/index.ts";
 import { distanceKm, type Place } from "./distance.ts";
-
-/** A digest older than this says nothing about now. Heartbeats come more often. */
-export const digestFreshMs = 15_000;
 
 /** What is known of a region. */
 export type RegionView = {
@@ -17,12 +16,16 @@ export type RegionStateView = {
   readonly draining: boolean;
   /** Age of the region's digest now, the age of the frame included. */
   readonly ageMs: number;
-  /** Backends that may answer, over the models in question; undefined: the frame does not say. */
+  /**
+   * Backends that may answer, over the models in question, discounted by the digest's age; undefined: the frame does not
+   * say.
+   */
   readonly available: number | undefined;
 };
 
 export type RankedRegion = {
   readonly name: string;
+  /** Divided by the trust in a word that ages: one of half its worth counts as twice as far. */
   readonly km: number;
   readonly standing: "available" | "unknown" | "exhausted";
 };
@@ -36,7 +39,8 @@ export function rankRegions(
   for (const region of regions) {
     const standing = regionStanding(region.state);
     if (standing === "draining") continue;
-    ranked.push({ name: region.name, km: kmBetween(own, region.place), standing });
+    const trust = standing === "unknown" ? 1 : trustAt(region.state?.ageMs ?? 0);
+    ranked.push({ name: region.name, km: kmBetween(own, region.place) / trust, standing });
   }
   return ranked.sort(compareRanks);
 }
@@ -44,7 +48,7 @@ export function rankRegions(
 /** Exhausted regions stay in the list, last: their refusal costs one round trip, a wrong digest would cost the request. */
 function regionStanding(state: RegionStateView | undefined): RankedRegion["standing"] | "draining" {
   if (state?.draining === true) return "draining";
-  if (state === undefined || state.ageMs > digestFreshMs) return "unknown";
+  if (state === undefined || trustAt(state.ageMs) === 0) return "unknown";
   if (state.available === undefined) return "unknown";
   return state.available > 0 ? "available" : "exhausted";
 }
