@@ -15,8 +15,8 @@ export const bars = {
   heldShare: 1.1,
   heldBytes: 2 * mib,
   residentShare: 1.15,
-  /** Above the base: the links to the control plane have timers that come and go. */
-  timers: 2,
+  /** Above the base: the links to the control plane have timers that come and go, and so has each probe under way. */
+  timers: 8,
   /** Growth of the heap over the whole load that is none: less than this, or likely by chance. */
   growthBytes: mib,
   growthChance: 0.01,

@@ -58,9 +58,15 @@ test.each<[string, Partial<Observation>, RegExp]>([
 const left = planOf({ expected: "left", asksUsage: false, stream: true });
 const leaving = { isWhole: false, leftAtMs: 1, body: stream(1, { isDone: false }) };
 
-test("a client that left may have anything but an end", () => {
+test("a client that left may have anything but an end, unless the answer was whole by then", () => {
   expect(judge(caseOf(left, leaving))).toBeUndefined();
-  expect(judge(caseOf(left, { ...leaving, body: stream(3) }))).toMatch(/an end before the end/);
+  const cancelled = [record({ tokens: 3, end: "cancelled" })];
+  const early = caseOf(left, { ...leaving, body: stream(3) }, cancelled);
+  expect(judge(early)).toMatch(/an end before the end/);
+  const short = caseOf(left, { ...leaving, body: stream(2) }, [record({ end: "complete" })]);
+  expect(judge(short)).toMatch(/an end before the end/);
+  const whole = caseOf(left, { ...leaving, body: stream(3) }, [record({ end: "complete" })]);
+  expect(judge(whole)).toBeUndefined();
   expect(judge(caseOf(left, { ...leaving, leftAtMs: undefined }))).toMatch(
     /before the client left/,
   );
