@@ -89,6 +89,8 @@ class Play {
     this.mirror.reset(this.etcd.list(prefix));
     this.#told = this.etcd.revision + 1;
     this.#probes.length = 0;
+    // A shell's streams end with its engine: a new one counts its streams from the start.
+    this.#left.length = 0;
     this.engine = new WatchEngine({ from: this.#told, endpoints: 3, random: this.#random });
     this.#run(this.engine.step({ kind: "start" }, this.now));
     return this.engine;
