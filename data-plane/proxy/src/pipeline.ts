@@ -1,6 +1,7 @@
 // The life of a request, as a list of stages. Each stage says whether the next one follows, whether the request waits
 // for something to happen (its body, a token, an end), or why it is refused. Refusals are settled like everything else.
 
+import { noHeaders } from "@meridian/data-core/engine";
 import { problem } from "@meridian/proto/base";
 import type { ClientError } from "@meridian/wire";
 import { authenticateRequest } from "./server/authenticate.ts";
@@ -111,6 +112,10 @@ function admit(exchange: Exchange): StageResult {
     timeoutMs: timeLeftMs(exchange, now),
     continuable: decoded.continuable,
     isContinuation: arrival.arrivedFrom !== undefined && request.headers[hop.continues] === "1",
+    protocol: "openai",
+    path: "",
+    headers: noHeaders,
+    prefix: [],
   };
   const admission = context.engine.admit(exchange.facts, now);
   if (admission.kind === "refused") return refusalError(admission.refusal);

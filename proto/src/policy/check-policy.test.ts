@@ -22,7 +22,6 @@ test("the sample with every field has warnings alone, one for each field not in 
     "not_in_force routes[0].fallback",
     "not_in_force tenants[0].priority",
     "not_in_force tenants[0].limits",
-    "not_in_force health",
   ]);
 });
 

@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import type { AttemptCommand, Attempts } from "../attempt/index.ts";
 import { upstreamFailure } from "../attempt/index.ts";
 import { createEngine, type Engine, type RequestFacts } from "./index.ts";
+import { plainFacts } from "./test-facts.ts";
 
 type Document = Parameters<typeof fixtureSnapshot>[1] & { readonly [name: string]: unknown };
 
@@ -31,19 +32,7 @@ const document: Document = {
   ],
 };
 
-const facts: RequestFacts = {
-  requestId: "r",
-  tenant: "anonymous",
-  kind: "chat",
-  model: "default",
-  stream: true,
-  inputTokens: 1_000,
-  outputTokensMax: 100,
-  arrivedFrom: undefined,
-  timeoutMs: undefined,
-  continuable: false,
-  isContinuation: false,
-};
+const facts: RequestFacts = { ...plainFacts, model: "default", inputTokens: 1_000 };
 
 function engineWith(given: Document | undefined = document): Engine {
   const engine = createEngine({ region: "eu", random: seededRandom("engine") });

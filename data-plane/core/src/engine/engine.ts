@@ -3,6 +3,7 @@
 import type { Instant, Problem, Result } from "@meridian/proto/base";
 import type { Snapshot, Version } from "@meridian/proto/gen/snapshot_pb";
 import type { StateFrame } from "@meridian/proto/gen/sync_pb";
+import type { ProtocolName } from "@meridian/proto/snapshot";
 import type { AttemptRecord, Attempts, Candidate, Ending } from "../attempt/index.ts";
 import type { HealthChange, ToldVerdict } from "../health/index.ts";
 
@@ -60,6 +61,10 @@ export type Serving = {
   readonly modelsFor: (tenant: string) => readonly string[];
   /** URLs to keep connections to: backends and peers. */
   readonly upstreams: readonly Candidate[];
+  /** Lower-case names of the headers that routes match or take sessions from. */
+  readonly headersRead: readonly string[];
+  /** A route chooses by the beginnings of prompts. */
+  readonly readsPrefix: boolean;
 };
 
 export type RequestKind = "chat" | "completion" | "embedding";
@@ -84,7 +89,23 @@ export type RequestFacts = {
   readonly continuable: boolean;
   /** Another region's proxy sent the rest of a broken stream: only backends that take the assistant's words can do it. */
   readonly isContinuation: boolean;
+  /** The language that the client speaks. */
+  readonly protocol: ProtocolName;
+  /** Without a query: /v1/chat/completions */
+  readonly path: string;
+  /** Of the client's headers those that `Serving.headersRead` names, by lower-case name. */
+  readonly headers: RequestHeaders;
+  /**
+   * Chained hashes of the prompt's leading blocks: equal leading numbers are an equal beginning. 32 bits each, unsigned.
+   * Empty: the prompt is short, or nobody reads it (`Serving.readsPrefix`).
+   */
+  readonly prefix: readonly number[];
 };
+
+export type RequestHeaders = { readonly [name: string]: string };
+
+/** Of a request whose route reads none. */
+export const noHeaders: RequestHeaders = Object.freeze({});
 
 export type Admission =
   | {

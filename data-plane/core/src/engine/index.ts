@@ -22,5 +22,6 @@ export type {
   TargetReport,
   Usage,
 } from "./engine.ts";
+export { noHeaders } from "./engine.ts";
 export { isAlone } from "./region-state.ts";
 export { anonymous } from "./table.ts";

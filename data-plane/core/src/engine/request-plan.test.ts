@@ -8,6 +8,7 @@ import {
   upstreamFailure,
 } from "../attempt/index.ts";
 import { createEngine, type Engine, type RequestFacts } from "./index.ts";
+import { plainFacts } from "./test-facts.ts";
 
 type Document = Parameters<typeof fixtureSnapshot>[1] & { readonly [name: string]: unknown };
 
@@ -55,19 +56,7 @@ const homeAlone: Document = {
   ],
 };
 
-const facts: RequestFacts = {
-  requestId: "r",
-  tenant: "anonymous",
-  kind: "chat",
-  model: "big",
-  stream: true,
-  inputTokens: 100,
-  outputTokensMax: 100,
-  arrivedFrom: undefined,
-  timeoutMs: undefined,
-  continuable: true,
-  isContinuation: false,
-};
+const facts: RequestFacts = { ...plainFacts, continuable: true };
 
 function engineWith(given: Document = document, seed = "plan"): Engine {
   const engine = createEngine({ region: "eu", random: seededRandom(seed) });

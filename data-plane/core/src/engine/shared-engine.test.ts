@@ -4,20 +4,9 @@ import { expect, test } from "vitest";
 import { upstreamFailure } from "../attempt/index.ts";
 import { createLoadBuffers, GivenSlots, openLoadBuffers, SlotKeeper } from "../load/index.ts";
 import { createCallBuffers, createEngine, type Engine, openCallBuffers } from "./index.ts";
+import { plainFacts } from "./test-facts.ts";
 
-const facts = {
-  requestId: "r",
-  tenant: "anonymous",
-  kind: "chat",
-  model: "m",
-  stream: true,
-  inputTokens: 10,
-  outputTokensMax: 100,
-  arrivedFrom: undefined,
-  timeoutMs: undefined,
-  continuable: false,
-  isContinuation: false,
-} as const;
+const facts = { ...plainFacts, model: "m", inputTokens: 10 };
 
 function policy(sequence: number, ...names: readonly string[]) {
   const document = {

@@ -205,7 +205,17 @@ function makeServing(
     tenantByKeyHash: (sha256) => tenantByHash.get(sha256),
     modelsFor: (tenant) => names.filter((name) => router.resolve(tenant, name) !== undefined),
     upstreams,
+    headersRead: headersRead(policy),
+    readsPrefix: policy.routes.some((each) => each.balance === "cache-aware"),
   };
+}
+
+function headersRead({ routes }: RoutingPolicy): readonly string[] {
+  const names = routes.flatMap(({ match, affinityHeader }) => [
+    ...match.headers.map((each) => each.name),
+    ...(affinityHeader === undefined ? [] : [affinityHeader]),
+  ]);
+  return [...new Set(names)].sort();
 }
 
 /** Models, aliases, and what routes name without a wildcard. */

@@ -4,9 +4,11 @@ import { type RouteView, routeDefaults } from "@meridian/proto/snapshot";
 
 export const directRoute: RouteView = {
   name: "direct",
-  match: { models: [], tenants: [] },
+  match: { models: [], tenants: [], headers: [], protocols: [], paths: [] },
   targets: [],
   objectiveFirstTokenMs: undefined,
   hedge: undefined,
+  shadow: undefined,
+  affinityHeader: undefined,
   ...routeDefaults,
 };

@@ -4,13 +4,23 @@ import { expect, test } from "vitest";
 import { allowsRegion } from "./residency.ts";
 import { orderTargets, Router } from "./router.ts";
 
+const anything: RouteView["match"] = {
+  models: [],
+  tenants: [],
+  headers: [],
+  protocols: [],
+  paths: [],
+};
+
 function route(name: string, more: Partial<RouteView> = {}): RouteView {
   return {
     name,
-    match: { models: [], tenants: [] },
+    match: anything,
     targets: [],
     objectiveFirstTokenMs: undefined,
     hedge: undefined,
+    shadow: undefined,
+    affinityHeader: undefined,
     ...routeDefaults,
     ...more,
   };
@@ -25,17 +35,17 @@ function router(routes: readonly RouteView[]): Router {
 }
 
 const routes = [
-  route("vip", { match: { models: ["llama-70b"], tenants: ["acme"] } }),
-  route("exact", { match: { models: ["nomic"], tenants: [] } }),
+  route("vip", { match: { ...anything, models: ["llama-70b"], tenants: ["acme"] } }),
+  route("exact", { match: { ...anything, models: ["nomic"], tenants: [] } }),
   route("mapped", {
-    match: { models: ["gpt-*"], tenants: [] },
+    match: { ...anything, models: ["gpt-*"], tenants: [] },
     targets: [
       { model: "llama-70b", weight: 3 },
       { model: "llama-8b", weight: 0 },
       { model: "gone", weight: 1 },
     ],
   }),
-  route("llamas", { match: { models: ["llama-*"], tenants: [] } }),
+  route("llamas", { match: { ...anything, models: ["llama-*"], tenants: [] } }),
 ];
 
 test.each([
@@ -60,7 +70,10 @@ test.each(["nope", "llama-400b", ""])(
 
 test("what no route matches has none; without any routes every model has the direct one", () => {
   expect(
-    router([route("x", { match: { models: ["y"], tenants: [] } })]).resolve("a", "nomic"),
+    router([route("x", { match: { ...anything, models: ["y"], tenants: [] } })]).resolve(
+      "a",
+      "nomic",
+    ),
   ).toBeUndefined();
   expect(router([]).resolve("a", "nomic")?.route.name).toBe("direct");
   expect(router([]).resolve("a", "nope")).toBeUndefined();
