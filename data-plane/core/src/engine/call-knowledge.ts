@@ -7,11 +7,13 @@ import {
   firstTokenBytes,
 } from "../attempt/index.ts";
 import { Saturation, saturationBytes } from "../balance/index.ts";
+import { RegionPaths, regionPathsBytes } from "../locality/index.ts";
 
 export type CallKnowledge = {
   readonly budgets: CallBudgets;
   readonly times: FirstTokenTimes;
   readonly saturation: Saturation;
+  readonly paths: RegionPaths;
 };
 
 /** The memory behind it. Threads that share it must count time from one origin. */
@@ -19,6 +21,7 @@ export type CallBuffers = {
   readonly budgets: SharedArrayBuffer;
   readonly times: SharedArrayBuffer;
   readonly saturation: SharedArrayBuffer;
+  readonly paths: SharedArrayBuffer;
 };
 
 /** Knowledge that no other thread sees, about so many targets. */
@@ -27,6 +30,7 @@ export function ownCallKnowledge(slots: number): CallKnowledge {
     budgets: new CallBudgets(),
     times: new FirstTokenTimes(new ArrayBuffer(firstTokenBytes(slots))),
     saturation: new Saturation(new ArrayBuffer(saturationBytes(slots))),
+    paths: new RegionPaths(),
   };
 }
 
@@ -36,6 +40,7 @@ export function createCallBuffers(slots: number): CallBuffers {
     budgets: new SharedArrayBuffer(callBudgetBytes),
     times: new SharedArrayBuffer(firstTokenBytes(slots)),
     saturation: new SharedArrayBuffer(saturationBytes(slots)),
+    paths: new SharedArrayBuffer(regionPathsBytes),
   };
 }
 
@@ -44,5 +49,6 @@ export function openCallBuffers(buffers: CallBuffers): CallKnowledge {
     budgets: new CallBudgets(buffers.budgets),
     times: new FirstTokenTimes(buffers.times),
     saturation: new Saturation(buffers.saturation),
+    paths: new RegionPaths(buffers.paths),
   };
 }

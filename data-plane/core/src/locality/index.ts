@@ -8,3 +8,4 @@ export {
   type RegionView,
   rankRegions,
 } from "./region-order.ts";
+export { RegionPaths, regionPathsBytes } from "./region-paths.ts";
