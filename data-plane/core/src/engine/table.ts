@@ -1,10 +1,9 @@
 // A snapshot compiled for the hot path: everything looked up by name once, so that a request only reads. Immutable.
 
-import { type Problem, problem } from "@meridian/proto/base";
+import { type Place, type Problem, problem } from "@meridian/proto/base";
 import { type BackendView, formatVersion, type RegionView } from "@meridian/proto/snapshot";
 import type { Candidate } from "../attempt/index.ts";
 import type { Slots } from "../load/index.ts";
-import type { Place } from "../locality/index.ts";
 import { Router, type RoutingPolicy } from "../route/index.ts";
 import type { Serving } from "./engine.ts";
 
@@ -15,7 +14,14 @@ export type Pool = {
   readonly slots: readonly number[];
   /** Policy weights, in the order of the candidates. */
   readonly weights: readonly number[];
+  /** What each of them bears, as the policy says. */
+  readonly capacities: readonly Capacity[];
 };
+
+export type Capacity = Pick<
+  BackendView,
+  "concurrencyMax" | "requestsPerMinute" | "tokensPerMinute"
+>;
 
 export type PeerRegion = {
   readonly name: string;
@@ -100,16 +106,20 @@ function compilePools(
   claim: Claim,
   targets: Map<string, Candidate>,
 ): ReadonlyMap<string, Pool> {
-  const pools = new Map<string, { candidates: Candidate[]; weights: number[] }>();
+  const pools = new Map<
+    string,
+    { candidates: Candidate[]; weights: number[]; capacities: Capacity[] }
+  >();
   for (const backend of view.backends) {
     const id = targetId({ kind: "backend", name: backend.name });
     const slot = claim(id);
     for (const serves of backend.serves) {
       const candidate = backendCandidate(backend, view.region, { serves, slot });
       if (!targets.has(id)) targets.set(id, candidate);
-      const pool = pools.get(serves.model) ?? { candidates: [], weights: [] };
+      const pool = pools.get(serves.model) ?? { candidates: [], weights: [], capacities: [] };
       pool.candidates.push(candidate);
       pool.weights.push(backend.weight);
+      pool.capacities.push(backend);
       pools.set(serves.model, pool);
     }
   }

@@ -1,6 +1,5 @@
 // Which other region is asked, and when.
 
-export { distanceKm, type Place } from "./distance.ts";
 export {
   digestFreshMs,
   type RankedRegion,
