@@ -27,7 +27,7 @@ import {
 } from "../health/index.ts";
 import { type LoadShare, ownLoad } from "../load/index.ts";
 import { allowsRegion, goesAbroad, orderTargets, type ResolvedRoute } from "../route/index.ts";
-import { type CallKnowledge, ownCallKnowledge } from "./call-knowledge.ts";
+import { type CallKnowledge, forgetSlots, ownCallKnowledge } from "./call-knowledge.ts";
 import type {
   Admission,
   Change,
@@ -191,11 +191,17 @@ class RegionEngine implements Engine {
 
   #switchTo(table: Table, now: Instant): Version {
     // A slot may have been another target's: calls that ended late may have left something behind.
-    for (const slot of this.#load.slots.commit()) {
+    const fresh = this.#load.slots.commit();
+    for (const slot of fresh) {
       this.#health.forget(slot);
       this.#baselines.forget(slot);
-      this.#calls.times.forget(slot);
-      this.#calls.saturation.forget(slot);
+    }
+    forgetSlots(this.#calls, fresh);
+    for (const { slots, capacities } of table.pools.values()) {
+      for (const [place, slot] of slots.entries()) {
+        const capacity = capacities[place];
+        if (capacity !== undefined) this.#calls.buckets.setLimits(slot, capacity);
+      }
     }
     this.#table = table;
     this.#health.arrange(healthPools(table));
