@@ -48,6 +48,7 @@ export type PlannedRequest = {
 };
 
 const gone: NoChoice = {
+  kind: "none",
   candidate: undefined,
   reason: "no candidate is left",
   retryAfterMs: undefined,
@@ -87,6 +88,14 @@ export class RequestPlan implements AttemptPorts {
     // The policy in force no longer knows the tenant: nothing more is sent for it.
     if (tenant === undefined) return gone;
     return this.#choose(request, tenant, now) ?? this.#nobody(tenant, now);
+  }
+
+  held(): void {
+    // Nobody is held yet.
+  }
+
+  released(): void {
+    // Nobody is held yet.
   }
 
   started(candidate: Candidate, now: Instant): void {
@@ -269,6 +278,7 @@ export class RequestPlan implements AttemptPorts {
     const leastMs = Math.min(...waits.filter((each) => each > 0));
     if (leastMs === Number.POSITIVE_INFINITY) return gone;
     return {
+      kind: "none",
       candidate: undefined,
       reason: "every model server that is left is full",
       retryAfterMs: leastMs,
