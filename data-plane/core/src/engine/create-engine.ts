@@ -28,6 +28,7 @@ import {
 import { type LoadShare, ownLoad } from "../load/index.ts";
 import { allowsRegion, goesAbroad, orderTargets, type ResolvedRoute } from "../route/index.ts";
 import { type CallKnowledge, forgetSlots, ownCallKnowledge } from "./call-knowledge.ts";
+import { noteArrival, noteEnd, poolTotals } from "./demand-counts.ts";
 import type {
   Admission,
   Change,
@@ -113,6 +114,7 @@ class RegionEngine implements Engine {
     );
     this.#load.totals.begun();
     const targets = orderTargets(resolved.targets, this.#random);
+    noteArrival(this.#load.demand, table, { facts, model: targets[0]?.model });
     const context = {
       // Once there is a table there always is one.
       table: () => this.#table ?? table,
@@ -136,6 +138,11 @@ class RegionEngine implements Engine {
 
   observe(outcome: Outcome, _now: Instant): void {
     this.#load.totals.settled(outcome.usage);
+    const table = this.#table;
+    if (table === undefined) return;
+    const { facts } = outcome;
+    const model = table.router.resolve(facts.tenant, facts.model)?.targets[0]?.model;
+    noteEnd(this.#load.demand, table, { outcome, model });
   }
 
   report(now: Instant): EngineReport {
@@ -154,6 +161,7 @@ class RegionEngine implements Engine {
       outputTokens: totals.outputTokens,
       backends: sorted.filter((each) => each.kind === "backend").map((each) => each.report),
       peers: sorted.filter((each) => each.kind === "peer").map((each) => each.report),
+      pools: this.#table === undefined ? [] : poolTotals(this.#load, this.#table),
     };
   }
 
@@ -195,6 +203,7 @@ class RegionEngine implements Engine {
     for (const slot of fresh) {
       this.#health.forget(slot);
       this.#baselines.forget(slot);
+      this.#load.demand.forget(slot);
     }
     forgetSlots(this.#calls, fresh);
     for (const { slots, capacities } of table.pools.values()) {
@@ -253,6 +262,7 @@ class RegionEngine implements Engine {
       slow: load.counted(target.slot, "slow"),
       inFlight: load.inFlight(target.slot),
       pendingTokens: load.pendingTokens(target.slot),
+      doneTokens: this.#load.demand.doneTokens(target.slot),
       ejected: standing === "ejected" || standing === "trial" || standing === "trial-running",
       draining,
       told: target.kind === "backend" ? this.#toldOf(target.name, now) : undefined,

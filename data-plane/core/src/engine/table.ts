@@ -45,6 +45,8 @@ export type Table = {
   /** Models whose streams may go on from another backend. */
   readonly continuing: ReadonlySet<string>;
   readonly tenants: ReadonlyMap<string, TenantPlan>;
+  /** Model → the slot that its demand is counted in, and in the load table what is held for it; sorted by model. */
+  readonly poolSlots: ReadonlyMap<string, number>;
   /** Load-table id → one candidate for it, sorted by id. */
   readonly targets: ReadonlyMap<string, Candidate>;
 };
@@ -82,6 +84,7 @@ export function compileTable(
       view.models.filter((each) => each.continuesStreams).map((each) => each.name),
     ),
     tenants: compileTenants(view),
+    poolSlots: compilePoolSlots(view, claim),
     targets,
   };
   return { table, problems };
@@ -147,6 +150,12 @@ function backendCandidate(
     upstreamModel: serves.as,
     assistantPrefix: backend.assistantPrefix,
   };
+}
+
+/** Of all models: own clients may ask for one that other regions alone serve. */
+function compilePoolSlots(view: RegionView, claim: Claim): ReadonlyMap<string, number> {
+  const names = view.models.map((each) => each.name).sort();
+  return new Map(names.map((name) => [name, claim(`pool/${name}`)]));
 }
 
 function compilePeers(
