@@ -263,6 +263,7 @@ class RegionEngine implements Engine {
       inFlight: load.inFlight(target.slot),
       pendingTokens: load.pendingTokens(target.slot),
       doneTokens: this.#load.demand.doneTokens(target.slot),
+      waiting: this.#calls.engines.waiting(target.slot, now),
       ejected: standing === "ejected" || standing === "trial" || standing === "trial-running",
       draining,
       told: target.kind === "backend" ? this.#toldOf(target.name, now) : undefined,

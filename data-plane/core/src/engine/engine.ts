@@ -197,6 +197,8 @@ export type TargetReport = {
   readonly pendingTokens: number;
   /** Tokens of requests that ended there, input and output. */
   readonly doneTokens: number;
+  /** Requests that wait in the model server, as its metrics say; undefined: it tells nothing, or told it long ago. */
+  readonly waiting: number | undefined;
   /** This proxy's own evidence keeps it out. */
   readonly ejected: boolean;
   readonly draining: boolean;
