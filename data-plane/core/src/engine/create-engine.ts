@@ -97,7 +97,7 @@ class RegionEngine implements Engine {
     if (table === undefined) return refuse("not-ready");
     const tenant = table.tenants.get(facts.tenant);
     if (tenant === undefined) return refuse("unknown-tenant");
-    const resolved = table.router.resolve(facts.tenant, facts.model);
+    const resolved = table.router.resolve(facts);
     if (resolved === undefined) return refuse("unknown-model", facts.model);
     if (!residencyHolds(table, facts, tenant, resolved)) return refuse("residency");
     const model = resolved.targets[0]?.model ?? "";
@@ -107,7 +107,7 @@ class RegionEngine implements Engine {
   begin(facts: RequestFacts, _now: Instant): Attempts {
     const table = this.#table;
     const tenant = table?.tenants.get(facts.tenant);
-    const resolved = table?.router.resolve(facts.tenant, facts.model);
+    const resolved = table?.router.resolve(facts);
     assert(
       table !== undefined && tenant !== undefined && resolved !== undefined,
       "only an admitted request begins",
@@ -141,7 +141,7 @@ class RegionEngine implements Engine {
     const table = this.#table;
     if (table === undefined) return;
     const { facts } = outcome;
-    const model = table.router.resolve(facts.tenant, facts.model)?.targets[0]?.model;
+    const model = table.router.resolve(facts)?.targets[0]?.model;
     noteEnd(this.#load.demand, table, { outcome, model });
   }
 

@@ -222,7 +222,7 @@ function makeServing(
     region: view.region,
     open: view.tenants.length === 0,
     tenantByKeyHash: (sha256) => tenantByHash.get(sha256),
-    modelsFor: (tenant) => names.filter((name) => router.resolve(tenant, name) !== undefined),
+    modelsFor: (tenant) => names.filter((name) => router.mayResolve(tenant, name)),
     upstreams,
     headersRead: headersRead(policy),
     readsPrefix: policy.routes.some((each) => each.balance === "cache-aware"),
