@@ -2,8 +2,7 @@
 
 export { BackendBuckets, type BucketLimits, bucketBytes } from "./backend-buckets.ts";
 export { type EngineLoad, EngineLoads, engineLoadBytes } from "./engine-loads.ts";
-export { leastOutstanding } from "./least-outstanding.ts";
-export type { LoadView, PickablePool, Picker } from "./picker.ts";
+export type { Picker } from "./picker.ts";
 export { findPicker } from "./pickers.ts";
 export {
   PrefixIndex,
@@ -12,3 +11,4 @@ export {
   prefixIndexBytes,
 } from "./prefix-index.ts";
 export { Saturation, saturationBytes } from "./saturation.ts";
+export { PickMemory, Shortlist, type Work } from "./shortlist.ts";

@@ -44,6 +44,7 @@ import type {
 import { HeldState, isAlone } from "./region-state.ts";
 import { budgetsFor } from "./request-budgets.ts";
 import { RequestPlan } from "./request-plan.ts";
+import { settleBuckets } from "./request-work.ts";
 import { compileTable, type Table, type TenantPlan } from "./table.ts";
 
 export type EngineOptions = {
@@ -136,7 +137,8 @@ class RegionEngine implements Engine {
     return new AttemptMachine(plan, budgets, this.#random);
   }
 
-  observe(outcome: Outcome, _now: Instant): void {
+  observe(outcome: Outcome, now: Instant): void {
+    settleBuckets(this.#calls.buckets, outcome, now);
     this.#load.totals.settled(outcome.usage);
     const table = this.#table;
     if (table === undefined) return;

@@ -6,6 +6,7 @@ import type { Candidate } from "../attempt/index.ts";
 import type { Slots } from "../load/index.ts";
 import { Router, type RoutingPolicy } from "../route/index.ts";
 import type { Serving } from "./engine.ts";
+import { PoolSurvey } from "./pool-survey.ts";
 
 /** Backends of this region that serve one model. */
 export type Pool = {
@@ -16,6 +17,8 @@ export type Pool = {
   readonly weights: readonly number[];
   /** What each of them bears, as the policy says. */
   readonly capacities: readonly Capacity[];
+  /** Of the last look at it: the one thing here that changes. */
+  readonly survey: PoolSurvey;
 };
 
 export type Capacity = Pick<
@@ -129,7 +132,12 @@ function compilePools(
   return new Map(
     [...pools].map(([model, pool]) => [
       model,
-      { model, ...pool, slots: pool.candidates.map((each) => each.slot) },
+      {
+        model,
+        ...pool,
+        slots: pool.candidates.map((each) => each.slot),
+        survey: new PoolSurvey(pool.candidates.length),
+      },
     ]),
   );
 }
