@@ -1,7 +1,7 @@
 // One backend out of a pool: who may be called now, who of them is picked, and what that is told in the decision record.
 
 import type { Instant, Random } from "@meridian/proto/base";
-import type { Choice, Considered } from "../attempt/index.ts";
+import type { Candidate, Choice, Considered } from "../attempt/index.ts";
 import { type Picker, prefixBlockTokens, type Shortlist, type Work } from "../balance/index.ts";
 import type { Health } from "../health/index.ts";
 import type { LoadTable } from "../load/index.ts";
@@ -53,13 +53,10 @@ function enter(pool: Pool, place: number, weight: number, question: PoolQuestion
   const { calls, load, now, prefix, work } = question;
   const { survey } = pool;
   const slot = pool.slots[place] ?? -1;
-  const { buckets, engines, prefixes, saturation } = calls;
-  const fullForMs = Math.max(
-    saturation.fullForMs(slot, now),
-    buckets.roomInMs(slot, work.tokens, now),
-  );
-  if (fullForMs > 0) {
-    survey.roomInMs = Math.min(survey.roomInMs, fullForMs);
+  const { engines, prefixes, saturation } = calls;
+  const fullMs = fullForMs(slot, question);
+  if (fullMs > 0) {
+    survey.roomInMs = Math.min(survey.roomInMs, fullMs);
     return;
   }
   const inFlight = load.inFlight(slot);
@@ -75,6 +72,24 @@ function enter(pool: Pool, place: number, weight: number, question: PoolQuestion
   list.pending[entry] = load.pendingTokens(slot);
   list.inFlight[entry] = inFlight;
   list.hits[entry] = Math.min(work.promptTokens, hitTokens);
+}
+
+/** What decides on room. */
+export type RoomQuestion = Pick<PoolQuestion, "calls" | "load" | "work" | "now">;
+
+/** Milliseconds until a backend has room, by its own word and by its bucket; 0: it is not full. */
+export function fullForMs(slot: number, { calls, now, work }: RoomQuestion): number {
+  const { buckets, saturation } = calls;
+  return Math.max(saturation.fullForMs(slot, now), buckets.roomInMs(slot, work.tokens, now));
+}
+
+/** Those of a pool who are neither full nor busy, however they stand. A weight of 0 is an operator's word: no requests. */
+export function roomyBackends(pool: Pool, question: RoomQuestion): readonly Candidate[] {
+  return pool.candidates.filter(({ slot }, place) => {
+    if ((pool.weights[place] ?? 0) <= 0 || fullForMs(slot, question) > 0) return false;
+    const { concurrencyMax } = pool.capacities[place] ?? {};
+    return concurrencyMax === undefined || question.load.inFlight(slot) < concurrencyMax;
+  });
 }
 
 export type Picking = {

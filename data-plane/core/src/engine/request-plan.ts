@@ -23,7 +23,7 @@ import { allowsRegion, goesAbroad, type ResolvedRoute } from "../route/index.ts"
 import type { CallKnowledge } from "./call-knowledge.ts";
 import type { RequestFacts } from "./engine.ts";
 import { countedAs, evidenceOf, noteRoom } from "./evidence.ts";
-import { pickFrom, surveyPool } from "./pool-choice.ts";
+import { fullForMs, pickFrom, roomyBackends, surveyPool } from "./pool-choice.ts";
 import type { HeldState } from "./region-state.ts";
 import { workOf } from "./request-work.ts";
 import type { PeerRegion, Pool, Table, TenantPlan } from "./table.ts";
@@ -96,6 +96,9 @@ export class RequestPlan implements AttemptPorts {
     const { calls, health, load } = this.#context;
     load.start(candidate.slot, this.#work.tokens);
     calls.buckets.take(candidate.slot, this.#work.tokens, now);
+    // At once, not when it has answered: a sibling that comes meanwhile belongs there, too.
+    if (candidate.kind === "backend")
+      calls.prefixes.learn(this.#request.facts.prefix, candidate.slot);
     health.started(candidate.slot, now);
   }
 
@@ -241,21 +244,20 @@ export class RequestPlan implements AttemptPorts {
 
   /**
    * Nobody is in good standing: try what was ejected, rather than refuse unasked. Backends of this region, then the
-   * other regions' proxies. Never what an operator drains, nor before the time that a full one has named. A hedge has its
+   * other regions' proxies. Never what an operator drains, nor beyond what one bears by its own word or the policy's. A hedge has its
    * first call still, and a request from abroad its sender, who has others.
    */
   #lastResort(request: NextRequest, tenant: TenantPlan, now: Instant): Choice | undefined {
     const { facts, targets } = this.#request;
     if (facts.arrivedFrom !== undefined || request.role === "hedge") return undefined;
-    const { state, random, calls } = this.#context;
-    const local = this.#mayStay(tenant)
-      ? targets.flatMap((each) => weighty(this.#table.pools.get(each.model)))
-      : [];
+    const { state, random, calls, load } = this.#context;
+    const room = { calls, load, work: this.#work, now };
+    const pools = targets.flatMap((each) => this.#table.pools.get(each.model) ?? []);
+    const local = this.#mayStay(tenant) ? pools.flatMap((each) => roomyBackends(each, room)) : [];
     const needsPrefix = this.#needsPrefix(request);
     const able = untried(local, request).filter(
       (each) =>
         !state.isBackendDraining(each.name, now) &&
-        !calls.saturation.isFull(each.slot, now) &&
         !(needsPrefix && each.assistantPrefix === "none"),
     );
     const open = this.#openRegions(request, tenant);
@@ -269,10 +271,11 @@ export class RequestPlan implements AttemptPorts {
 
   /** Who asked to be left alone tells how long: then it is worth asking again. */
   #nobody(tenant: TenantPlan, now: Instant): NoChoice {
-    const { saturation } = this.#context.calls;
-    if (!saturation.any(now) || !this.#mayStay(tenant)) return gone;
+    if (!this.#mayStay(tenant)) return gone;
+    const { calls, load } = this.#context;
+    const room = { calls, load, work: this.#work, now };
     const pools = this.#request.targets.map((each) => weighty(this.#table.pools.get(each.model)));
-    const waits = pools.flat().map((each) => saturation.fullForMs(each.slot, now));
+    const waits = pools.flat().map((each) => fullForMs(each.slot, room));
     const leastMs = Math.min(...waits.filter((each) => each > 0));
     if (leastMs === Number.POSITIVE_INFINITY) return gone;
     return {
