@@ -1,6 +1,7 @@
 // A snapshot compiled for the hot path: everything looked up by name once, so that a request only reads. Immutable.
 
 import { type Place, type Problem, problem } from "@meridian/proto/base";
+import { isReadableHeader } from "@meridian/proto/policy";
 import { type BackendView, formatVersion, type RegionView } from "@meridian/proto/snapshot";
 import type { Candidate } from "../attempt/index.ts";
 import type { Slots } from "../load/index.ts";
@@ -242,7 +243,7 @@ function headersRead({ routes }: RoutingPolicy): readonly string[] {
     ...match.headers.map((each) => each.name),
     ...(affinityHeader === undefined ? [] : [affinityHeader]),
   ]);
-  return [...new Set(names)].sort();
+  return [...new Set(names)].filter(isReadableHeader).sort();
 }
 
 /** Models, aliases, and what routes name without a wildcard. */

@@ -59,7 +59,9 @@ export function upstreamHeaders(
 }
 
 function addHopHeaders(exchange: Exchange, headers: HeaderList): void {
-  const { context, attempts } = exchange;
+  const { context, attempts, facts } = exchange;
+  // The other region takes the same route only if it sees what that goes by.
+  for (const [name, value] of Object.entries(facts?.headers ?? {})) headers.push(name, value);
   headers.push(hop.tenant, exchange.tenant, hop.from, context.settings.region);
   const leftMs = (attempts?.deadlineAt() ?? Number.POSITIVE_INFINITY) - context.clock.now();
   if (Number.isFinite(leftMs)) headers.push(hop.timeout, String(Math.max(1, Math.ceil(leftMs))));
