@@ -1,6 +1,6 @@
 // A snapshot compiled for the hot path: everything looked up by name once, so that a request only reads. Immutable.
 
-import { type Place, type Problem, problem } from "@meridian/proto/base";
+import { fnv1a, type Place, type Problem, problem } from "@meridian/proto/base";
 import { isReadableHeader } from "@meridian/proto/policy";
 import { type BackendView, formatVersion, type RegionView } from "@meridian/proto/snapshot";
 import type { Candidate } from "../attempt/index.ts";
@@ -16,6 +16,8 @@ export type Pool = {
   readonly slots: readonly number[];
   /** Policy weights, in the order of the candidates. */
   readonly weights: readonly number[];
+  /** Hashes of their names, by which sessions find their place. */
+  readonly nameHashes: readonly number[];
   /** What each of them bears, as the policy says. */
   readonly capacities: readonly Capacity[];
   /** Of the last look at it: the one thing here that changes. */
@@ -137,6 +139,7 @@ function compilePools(
         model,
         ...pool,
         slots: pool.candidates.map((each) => each.slot),
+        nameHashes: pool.candidates.map((each) => fnv1a(each.name)),
         survey: new PoolSurvey(pool.candidates.length),
       },
     ]),
