@@ -102,7 +102,10 @@ function admit(exchange: Exchange): StageResult {
   const now = context.clock.now();
   exchange.facts = requestFacts(exchange, decoded, now);
   const admission = context.engine.admit(exchange.facts, now);
-  if (admission.kind === "refused") return refusalError(admission.refusal);
+  if (admission.kind === "refused") {
+    exchange.queueMs = admission.refusal.queueMs;
+    return refusalError(admission.refusal);
+  }
   exchange.route = admission.route;
   exchange.model = admission.model;
   return "next";

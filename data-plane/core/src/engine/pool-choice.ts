@@ -2,7 +2,13 @@
 
 import type { Instant, Random } from "@meridian/proto/base";
 import type { Candidate, Choice, Considered } from "../attempt/index.ts";
-import { type Picker, prefixBlockTokens, type Shortlist, type Work } from "../balance/index.ts";
+import {
+  type Picker,
+  type PrefixIndex,
+  prefixBlockTokens,
+  type Shortlist,
+  type Work,
+} from "../balance/index.ts";
 import type { Health } from "../health/index.ts";
 import type { LoadTable } from "../load/index.ts";
 import type { CallKnowledge } from "./call-knowledge.ts";
@@ -60,18 +66,25 @@ function enter(pool: Pool, place: number, weight: number, question: PoolQuestion
     return;
   }
   const inFlight = load.inFlight(slot);
-  if (inFlight >= (pool.capacities[place]?.concurrencyMax ?? Number.POSITIVE_INFINITY)) {
-    survey.busy += 1;
-    return;
-  }
-  const isQueued = saturation.isAvoided(slot, now) || (engines.waiting(slot, now) ?? 0) > 0;
-  const hitTokens = prefixes.hitBlocks(prefix, slot) * prefixBlockTokens * hitTrust;
-  const list = isQueued ? survey.queued : survey.open;
+  const inFlightMax = pool.capacities[place]?.concurrencyMax ?? Number.POSITIVE_INFINITY;
+  let list = survey.open;
+  if (inFlight >= inFlightMax) list = survey.busy;
+  else if ((engines.waiting(slot, now) ?? 0) > 0) list = survey.queued;
+  else if (saturation.isAvoided(slot, now)) list = survey.avoided;
   const entry = list.add(place, slot);
   list.weights[entry] = weight;
   list.pending[entry] = load.pendingTokens(slot);
   list.inFlight[entry] = inFlight;
-  list.hits[entry] = Math.min(work.promptTokens, hitTokens);
+  list.hits[entry] = Math.min(work.promptTokens, hitTokensOf(prefixes, prefix, slot));
+}
+
+/** Tokens of a prompt that a backend need not compute again, probably. */
+export function hitTokensOf(
+  prefixes: PrefixIndex,
+  prefix: readonly number[],
+  slot: number,
+): number {
+  return prefixes.hitBlocks(prefix, slot) * prefixBlockTokens * hitTrust;
 }
 
 /** What decides on room. */

@@ -10,7 +10,7 @@ import {
 import type { Instant } from "@meridian/proto/base";
 import { type DecodedRequest, hashPrefix } from "@meridian/wire";
 import type { Exchange } from "./exchange.ts";
-import { hop, readDeadlineMs, upstreamPath } from "./wire-headers.ts";
+import { hop, readDeadlineMs, readQueueMaxMs, upstreamPath } from "./wire-headers.ts";
 
 const noPrefix: readonly number[] = [];
 
@@ -38,6 +38,7 @@ export function requestFacts(
     // The client may have left out /v1; another region's proxy never does.
     path: upstreamPath(kind),
     headers: headersOf(exchange, serving),
+    queueMaxMs: arrival.arrivedFrom === undefined ? undefined : readQueueMaxMs(request.headers),
     prefix: serving?.readsPrefix === true ? prefixOf(exchange, decoded) : noPrefix,
   };
 }
