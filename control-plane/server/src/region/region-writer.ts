@@ -17,7 +17,7 @@ import type { Operation, Store } from "../store/store.ts";
 import type { Heartbeat, RegionView } from "./region-view.ts";
 
 export type RegionWriterOptions = {
-  readonly store: Store;
+  readonly store: Pick<Store, "commit">;
   readonly clock: Clock;
   /** Of this control plane. */
   readonly id: string;
