@@ -20,6 +20,12 @@ export const metricTable = {
     labels: ["model", "code"],
     help: "Requests answered with an error of our own, by status code",
   },
+  edgeRequests: {
+    name: "meridian_edge_requests_total",
+    type: "counter",
+    labels: ["outcome"],
+    help: "Requests of clients that were answered, or failed for a reason of this region's: what /gslb/ready counts",
+  },
   brokenStreams: {
     name: "meridian_broken_streams_total",
     type: "counter",

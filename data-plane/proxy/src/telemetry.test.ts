@@ -13,6 +13,7 @@ const report: EngineReport = {
   requests: 9,
   inputTokens: 100,
   outputTokens: 50,
+  edge: { answered: 7, failed: 2 },
   backends: [],
   peers: [],
   pools: [],

@@ -97,6 +97,9 @@ export function createMetrics(ownRegion: string): ProxyMetrics {
       setBytes(counters, connections);
       setProbes(counters, readings.probed);
       setEngines(counters, gauges, readings.engines);
+      counters.edgeRequests.reset();
+      counters.edgeRequests.inc({ outcome: "answered" }, readings.report.edge.answered);
+      counters.edgeRequests.inc({ outcome: "failed" }, readings.report.edge.failed);
       counters.tokens.reset();
       counters.tokens.inc({ direction: "input" }, readings.report.inputTokens);
       counters.tokens.inc({ direction: "output" }, readings.report.outputTokens);
@@ -122,6 +125,7 @@ function createCounters(registry: Registry) {
   return {
     requests: counter(metricTable.requests),
     refusals: counter(metricTable.refusals),
+    edgeRequests: counter(metricTable.edgeRequests),
     brokenStreams: counter(metricTable.brokenStreams),
     attempts: counter(metricTable.attempts),
     crossRegion: counter(metricTable.crossRegion),

@@ -45,7 +45,7 @@ export type Engine = {
 export type Change =
   | { readonly kind: "snapshot"; readonly snapshot: Snapshot }
   | { readonly kind: "state"; readonly frame: StateFrame }
-  /** This proxy's own verdicts, by backend: they hold while no control plane speaks. */
+  /** This proxy's own verdicts, by backend: they hold where no control plane speaks, and count where its word ages. */
   | { readonly kind: "verdicts"; readonly verdicts: ReadonlyMap<string, ToldVerdict> };
 
 /** A snapshot that can be put in force; one of the two is called, once. */
@@ -177,6 +177,8 @@ export type EngineReport = {
   readonly requests: number;
   readonly inputTokens: number;
   readonly outputTokens: number;
+  /** Requests of clients that were answered, or failed for a reason of this region's: see edge-evidence.ts. */
+  readonly edge: { readonly answered: number; readonly failed: number };
   /** Backends of this region, in the order of their names. */
   readonly backends: readonly TargetReport[];
   /** Other regions' proxies, in the order of their names. */
@@ -221,6 +223,8 @@ export type TargetReport = {
   readonly timed: number;
   /** The verdict that is followed, the control plane's or this proxy's own; undefined: there is none. */
   readonly told: ToldVerdict | undefined;
+  /** What the control plane says; undefined: nothing, or nothing lately. */
+  readonly heard: ToldVerdict | undefined;
   /** Who probes it; empty: nobody was named. */
   readonly probers: readonly string[];
   /** What the vector of its embedding canary must be near to; empty: none was taken yet. */

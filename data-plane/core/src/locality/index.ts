@@ -16,7 +16,6 @@ export {
 } from "./expected-time.ts";
 export { type DuePath, PathPlan, type PathRequest, pathLimitMs } from "./path-plan.ts";
 export {
-  digestFreshMs,
   type RegionStanding,
   type RegionStateView,
   type RegionView,
