@@ -1,5 +1,9 @@
 import { create } from "@bufbuild/protobuf";
-import { StatusResponseSchema } from "@meridian/proto/gen/admin_pb";
+import {
+  ModelStatusSchema,
+  PoolStatusSchema,
+  StatusResponseSchema,
+} from "@meridian/proto/gen/admin_pb";
 import { expect, test } from "vitest";
 import { mergeStatus } from "./fleet-status.ts";
 
@@ -56,13 +60,14 @@ test("who does not answer is shown as unreachable, and nothing else changes", ()
 });
 
 test("a region's row of the table is its own control plane's; one that is silent is shown as it is seen from here", () => {
-  const pool = (region: string, share: number) => ({
-    region,
-    model: "m",
-    outflows: [{ region: "elsewhere", share, tokens: 0 }],
-  });
+  const pool = (region: string, share: number) =>
+    create(PoolStatusSchema, {
+      region,
+      model: "m",
+      outflows: [{ region: "elsewhere", share, tokens: 0 }],
+    });
   const pools = [pool("eu", 100), pool("us", 200), pool("ap", 300)];
-  const models = [{ model: "m", demandTokens: 7n }];
+  const models = [create(ModelStatusSchema, { model: "m", demandTokens: 7n })];
   const answers = [
     {
       row: row("us"),
@@ -77,5 +82,5 @@ test("a region's row of the table is its own control plane's; one that is silent
     ["us", 2],
     ["ap", 300],
   ]);
-  expect(merged.models).toMatchObject(models);
+  expect(merged.models).toEqual(models);
 });
