@@ -3,7 +3,7 @@
 import type { Instant, Problem, Result } from "@meridian/proto/base";
 import type { Snapshot, Version } from "@meridian/proto/gen/snapshot_pb";
 import type { StateFrame } from "@meridian/proto/gen/sync_pb";
-import type { ProtocolName } from "@meridian/proto/snapshot";
+import type { CanaryView, ProtocolName } from "@meridian/proto/snapshot";
 import type { AttemptRecord, Attempts, Candidate, Ending } from "../attempt/index.ts";
 import type { HealthChange, ToldVerdict } from "../health/index.ts";
 import type { PoolOutlook } from "./pool-outlooks.ts";
@@ -78,7 +78,12 @@ export type Serving = {
   readonly headersRead: readonly string[];
   /** A route chooses by the beginnings of prompts. */
   readonly readsPrefix: boolean;
+  /** The smallest question to each model of this region's backends, sorted by model; it is asked as `ownTenant`. */
+  readonly smallest: readonly SmallestQuestion[];
 };
+
+/** For synthetic requests: of a model's canary where it has one, else a guess that it is a chat model. */
+export type SmallestQuestion = { readonly model: string; readonly ask: CanaryView["ask"] };
 
 export type RequestKind = "chat" | "completion" | "embedding";
 
