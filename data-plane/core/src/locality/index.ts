@@ -20,6 +20,7 @@ export {
   type RegionStateView,
   type RegionView,
   rankRegions,
+  regionStanding,
 } from "./region-order.ts";
 export { RegionPaths, regionPathsBytes, type ToldPool } from "./region-paths.ts";
 export { SentAway } from "./sent-away.ts";

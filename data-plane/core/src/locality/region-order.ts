@@ -43,8 +43,11 @@ export function rankRegions(regions: readonly RegionView[]): readonly RankedRegi
   return ranked.sort(compareRanks);
 }
 
-/** Exhausted regions stay in the list, last: their refusal costs one round trip, a wrong digest would cost the request. */
-function regionStanding(state: RegionStateView | undefined): RegionStanding | "draining" {
+/**
+ * What its digest says, as far as that still says anything. Exhausted regions stay in the list, last: their refusal costs
+ * one round trip, a wrong digest would cost the request.
+ */
+export function regionStanding(state: RegionStateView | undefined): RegionStanding | "draining" {
   if (state?.draining === true) return "draining";
   if (state === undefined || trustAt(state.ageMs) === 0) return "unknown";
   if (state.available === undefined) return "unknown";
