@@ -179,11 +179,7 @@ class RegionEngine implements Engine {
     settleBuckets(this.#calls.buckets, outcome, now);
     const { inputTokens, outputTokens } = outcome.usage;
     this.#load.totals.settled({ inputTokens, outputTokens, edge: edgeEvidence(outcome) });
-    const table = this.#table;
-    if (table === undefined) return;
-    const { facts } = outcome;
-    const model = table.router.resolve(facts)?.targets[0]?.model;
-    noteEnd(this.#load.demand, table, { outcome, model });
+    if (this.#table !== undefined) noteEnd(this.#load.demand, this.#table, outcome);
   }
 
   report(now: Instant): EngineReport {
