@@ -1,13 +1,15 @@
 // The life of a request, as a list of stages. Each stage says whether the next one follows, whether the request waits
 // for something to happen (its body, a token, an end), or why it is refused. Refusals are settled like everything else.
 
+import { ownTenant } from "@meridian/data-core/engine";
 import { problem } from "@meridian/proto/base";
 import type { ClientError } from "@meridian/wire";
 import { authenticateRequest } from "./server/authenticate.ts";
 import type { Exchange } from "./server/exchange.ts";
 import { clientError, refusalError } from "./server/refusals.ts";
+import { factsOfHead, requestFacts } from "./server/request-facts.ts";
 import { settle } from "./server/settle.ts";
-import { hop, readDeadlineMs } from "./server/wire-headers.ts";
+import { hop } from "./server/wire-headers.ts";
 
 type StageName = "authenticate" | "decode" | "admit" | "plan" | "attempt" | "relay" | "settle";
 
@@ -70,14 +72,29 @@ function whoAsks(exchange: Exchange): StageResult {
     return clientError("overloaded", [problem("not_ready", "", "this proxy has no policy yet")]);
   }
   if (arrival.arrivedFrom !== undefined) {
-    const tenant = request.headers[hop.tenant];
-    exchange.tenant = typeof tenant === "string" ? tenant : "";
-    return "next";
+    exchange.tenant = arrival.isSynthetic ? ownTenant : tenantOf(request.headers[hop.tenant]);
+    return refusedOnHead(exchange) ?? "next";
   }
   const tenant = authenticateRequest(serving, request);
   if (tenant.kind === "err") return clientError("authentication", [tenant.error]);
   exchange.tenant = tenant.value;
   return "next";
+}
+
+/** Nobody is sent on in the name of the proxies themselves. */
+function tenantOf(told: string | string[] | undefined): string {
+  return typeof told === "string" && told !== ownTenant ? told : "";
+}
+
+/** Before its body has come: only that the queue here is too long. What else speaks against it is looked at as always. */
+function refusedOnHead(exchange: Exchange): ClientError | undefined {
+  const { context } = exchange;
+  const now = context.clock.now();
+  const facts = factsOfHead(exchange, now);
+  const admission = facts === undefined ? undefined : context.engine.admit(facts, now);
+  if (admission?.kind !== "refused" || admission.refusal.queueMs === undefined) return undefined;
+  exchange.queueMs = admission.refusal.queueMs;
+  return refusalError(admission.refusal);
 }
 
 function decode(exchange: Exchange): StageResult {
@@ -96,33 +113,18 @@ function decode(exchange: Exchange): StageResult {
 }
 
 function admit(exchange: Exchange): StageResult {
-  const { arrival, context, decoded, request } = exchange;
+  const { context, decoded } = exchange;
   if (decoded === undefined) return "wait";
   const now = context.clock.now();
-  exchange.facts = {
-    requestId: arrival.requestId,
-    tenant: exchange.tenant,
-    kind: decoded.kind,
-    model: decoded.model,
-    stream: decoded.stream,
-    inputTokens: decoded.inputTokens,
-    outputTokensMax: decoded.outputTokensMax,
-    arrivedFrom: arrival.arrivedFrom,
-    timeoutMs: timeLeftMs(exchange, now),
-    continuable: decoded.continuable,
-    isContinuation: arrival.arrivedFrom !== undefined && request.headers[hop.continues] === "1",
-  };
+  exchange.facts = requestFacts(exchange, decoded, now);
   const admission = context.engine.admit(exchange.facts, now);
-  if (admission.kind === "refused") return refusalError(admission.refusal);
+  if (admission.kind === "refused") {
+    exchange.queueMs = admission.refusal.queueMs;
+    return refusalError(admission.refusal);
+  }
   exchange.route = admission.route;
   exchange.model = admission.model;
   return "next";
-}
-
-/** The caller's deadline counts from the request's arrival: what its upload took is gone. */
-function timeLeftMs({ request, startedAt }: Exchange, now: number): number | undefined {
-  const deadlineMs = readDeadlineMs(request.headers);
-  return deadlineMs === undefined ? undefined : Math.max(1, deadlineMs - (now - startedAt));
 }
 
 function plan(exchange: Exchange): StageResult {
@@ -134,6 +136,8 @@ function plan(exchange: Exchange): StageResult {
 
 function attempt(exchange: Exchange): StageResult {
   exchange.start();
+  // Its own call is on its way; where it is held, nobody has room for copies.
+  if (exchange.call !== undefined) exchange.context.shadows.offer(exchange);
   return "wait";
 }
 

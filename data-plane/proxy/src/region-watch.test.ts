@@ -29,6 +29,8 @@ function open() {
         slow: 0,
         inFlight: 0,
         pendingTokens: 0,
+        doneTokens: 0,
+        waiting: undefined,
         ejected: false,
         draining: false,
         connectFailed: 0,
@@ -41,6 +43,7 @@ function open() {
       },
     ],
     peers: [],
+    pools: [],
   });
   const watch = new RegionWatch({
     region: "eu",

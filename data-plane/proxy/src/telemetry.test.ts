@@ -16,11 +16,38 @@ const report: EngineReport = {
   edge: { answered: 7, failed: 2 },
   backends: [],
   peers: [],
+  pools: [],
 };
 
 const readings: Readings = {
   report,
   probed: new Map(),
+  engines: new Map([
+    [
+      "us-a",
+      {
+        counts: { told: 3, silent: 1, failed: 0 },
+        load: { waiting: 2, running: 16, kvUse: undefined },
+      },
+    ],
+    [
+      "us-b",
+      {
+        counts: { told: 0, silent: 1, failed: 0 },
+        load: { waiting: undefined, running: undefined, kvUse: undefined },
+      },
+    ],
+  ]),
+  paths: new Map([
+    [
+      "us",
+      {
+        counts: { state: { answered: 9, failed: 2 }, inference: { answered: 1, failed: 0 } },
+        isWorking: false,
+        rttMs: 82,
+      },
+    ],
+  ]),
   status: {
     link: "waiting",
     control: undefined,
@@ -46,6 +73,8 @@ function exchange(more: Partial<FinishedExchange>): FinishedExchange {
     arrivedAtMs: 1_700_000_000_000,
     revision: "1.1",
     ownMs: 0.2,
+    heldMs: 0,
+    shadow: "",
     errorCode: undefined,
     kind: "chat",
     tenant: "acme",
@@ -87,6 +116,7 @@ test.each<[string, Partial<FinishedExchange>, string]>([
     { arrivedFrom: "ap" },
     'meridian_cross_region_requests_total{direction="in",region="ap"} 1',
   ],
+  ["a wait", { heldMs: 340 }, 'meridian_held_seconds_bucket{le="0.5",route="",model="m"} 1'],
   ["a first token", {}, 'meridian_first_token_seconds_bucket{le="0.1",route="",model="m"} 1'],
 ])("%s is counted", async (_what, more, line) => {
   expect(await exposed(more)).toContain(line);
@@ -96,6 +126,7 @@ test("an answer of the own region crosses no border, and a refusal has no first 
   const text = await exposed({}, { status: 503, ending: "refused", firstTokenMs: undefined });
   expect(text).not.toMatch(/^meridian_cross_region_requests_total\{/m);
   expect(text).toContain('meridian_first_token_seconds_count{route="",model="m"} 1');
+  expect(text).not.toContain("meridian_held_seconds_count{");
 });
 
 test("values that are read are read anew each time", async () => {
@@ -111,9 +142,14 @@ test("values that are read are read anew each time", async () => {
     "meridian_ready 1",
     "meridian_region_open 0",
     "meridian_snapshot_sequence 0",
+    'meridian_engine_readings_total{backend="us-a",outcome="told"} 3',
+    'meridian_engine_requests_waiting{backend="us-a"} 2',
+    'meridian_engine_requests_running{backend="us-a"} 16',
   ]) {
     expect(text).toContain(line);
   }
+  expect(text).not.toMatch(/^meridian_engine_requests_waiting\{backend="us-b"/m);
+  expect(text).not.toMatch(/^meridian_engine_kv_use\{/m);
 });
 
 test("what listener threads counted is added, and what the main thread alone knows is told once", async () => {

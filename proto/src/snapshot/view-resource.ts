@@ -5,10 +5,12 @@ import type {
   Backend,
   Health,
   Hedge,
+  Match,
   Model,
   Objective,
   Region,
   Route,
+  Shadow,
   Tenant,
   Timeouts,
 } from "../gen/meridian/v1/policy_pb.ts";
@@ -33,7 +35,7 @@ export const routeDefaults: Pick<
   "balance" | "fallback" | "timeouts" | "attemptsMax" | "retryBudgetPercent"
 > = {
   balance: "least-outstanding",
-  fallback: ["remote"],
+  fallback: ["local-queue", "remote"],
   timeouts: {
     connectMs: 1_000,
     headersMs: undefined,
@@ -103,7 +105,12 @@ export function viewBackend(backend: Backend): Result<BackendView, string> {
     tokensPerMinute: unlessZero(backend.capacity?.tokensPerMinute),
     assistantPrefix,
     probe: viewProbe(backend),
+    metricsPath: viewMetricsPath(backend.metricsPath),
   });
+}
+
+function viewMetricsPath(path: string): string | undefined {
+  return path === "none" ? undefined : path === "" ? "/metrics" : path;
 }
 
 const canaryTokensDefault = 8;
@@ -144,9 +151,14 @@ export function viewRoute(route: Route): Result<RouteView, string> {
   if (balance === undefined) return err(`the balance ${route.balance.slice(0, 64)} is not known`);
   const fallback = route.fallback.flatMap((each) => findWord(rungs, each) ?? []);
   if (fallback.length < route.fallback.length) return err("a word of fallback is not known");
+  const match = viewMatch(route.match);
+  // Left out, the last of them would make a route of one language a route of all.
+  if (match.protocols.length < (route.match?.protocols.length ?? 0)) {
+    return err("a protocol of the match is not known");
+  }
   return ok({
     name: route.name,
-    match: { models: route.match?.models ?? [], tenants: route.match?.tenants ?? [] },
+    match,
     targets: route.targets.map(({ model, weight }) => ({ model, weight: weight ?? 1 })),
     balance,
     timeouts: viewTimeouts(route.timeouts, route.objective),
@@ -155,7 +167,32 @@ export function viewRoute(route: Route): Result<RouteView, string> {
     objectiveFirstTokenMs: unlessZero(route.objective?.firstTokenMs),
     fallback: fallback.length === 0 ? routeDefaults.fallback : fallback,
     hedge: viewHedge(route.hedge),
+    shadow: viewShadow(route.shadow),
+    affinityHeader: route.affinity === undefined ? undefined : route.affinity.header,
   });
+}
+
+/** Protocols of a later build are left out: the caller refuses them. */
+function viewMatch(match: Match | undefined): RouteView["match"] {
+  const numbers: readonly number[] = match?.protocols ?? [];
+  return {
+    models: match?.models ?? [],
+    tenants: match?.tenants ?? [],
+    headers: (match?.headers ?? [])
+      .map(({ name, value }) => ({ name: name.toLowerCase(), pattern: value }))
+      .sort((a, b) => (a.name < b.name ? -1 : 1)),
+    protocols: numbers.flatMap((each) => protocols[each - 1] ?? []),
+    paths: match?.paths ?? [],
+  };
+}
+
+const shadowConcurrencyDefault = 16;
+
+function viewShadow(shadow: Shadow | undefined): RouteView["shadow"] {
+  if (shadow === undefined) return undefined;
+  const { model, percent } = shadow;
+  const concurrencyMax = unlessZero(shadow.concurrency) ?? shadowConcurrencyDefault;
+  return { model, percent, concurrencyMax };
 }
 
 export function viewTenant(tenant: Tenant): Result<TenantView, string> {

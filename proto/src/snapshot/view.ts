@@ -64,6 +64,8 @@ export type BackendView = {
   /** What it does with a chat whose last message is the assistant's. */
   readonly assistantPrefix: AssistantPrefix;
   readonly probe: ProbeView;
+  /** Where its engine's metrics are; undefined: they are not read. */
+  readonly metricsPath: string | undefined;
 };
 
 export type ProbeView = {
@@ -116,6 +118,12 @@ export type RouteView = {
     readonly models: readonly string[];
     /** Names; empty: any tenant. */
     readonly tenants: readonly string[];
+    /** By lower-case name, sorted; the pattern is for matchesPattern. All must match. */
+    readonly headers: readonly HeaderMatchView[];
+    /** Empty: any. */
+    readonly protocols: readonly ProtocolName[];
+    /** Patterns; empty: any. */
+    readonly paths: readonly string[];
   };
   /** Empty: the model that the client asked for. */
   readonly targets: readonly TargetView[];
@@ -130,6 +138,20 @@ export type RouteView = {
   readonly fallback: readonly Rung[];
   /** undefined: no second attempt beside a slow first one. */
   readonly hedge: HedgeView | undefined;
+  /** undefined: no copies. */
+  readonly shadow: ShadowView | undefined;
+  /** Lower-case name of the header that names a session; undefined: there are no sessions. */
+  readonly affinityHeader: string | undefined;
+};
+
+export type HeaderMatchView = { readonly name: string; readonly pattern: string };
+
+export type ShadowView = {
+  readonly model: string;
+  /** Share of the route's requests; 1 to 100. */
+  readonly percent: number;
+  /** Copies under way at once, at most. */
+  readonly concurrencyMax: number;
 };
 
 export type HedgeView = {

@@ -2,7 +2,13 @@ import { samplePolicy } from "@meridian/proto/policy-sample";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { drainsAt } from "../drain/index.ts";
-import { createProxies, digestRegion, parseDigest, type RegionDigest } from "../fleet/index.ts";
+import {
+  createProxies,
+  digestRegion,
+  parseDigest,
+  type RegionDigest,
+  RegionLoads,
+} from "../fleet/index.ts";
 import { type BackendEvidence, RegionHealth, type Reporter } from "./index.ts";
 
 const blank: BackendEvidence = {
@@ -44,6 +50,7 @@ function stored(health: RegionHealth, now: number, former?: RegionDigest): Regio
   const from = {
     policy,
     proxies: createProxies(),
+    loads: new RegionLoads(),
     drains: drainsAt([], 0),
     judged: (name: string) => health.backend(name, now),
     former,

@@ -1,152 +1,111 @@
 import { create } from "@bufbuild/protobuf";
-import { createProxies } from "@meridian/control-core/fleet";
-import { type BackendEvidence, RegionHealth } from "@meridian/control-core/health";
-import { err, ok } from "@meridian/proto/base";
-import { VersionSchema } from "@meridian/proto/gen/snapshot_pb";
+import { createProxies, RegionLoads } from "@meridian/control-core/fleet";
+import { RegionHealth } from "@meridian/control-core/health";
+import { type Clock, ok, seededRandom } from "@meridian/proto/base";
+import { RegionSchema } from "@meridian/proto/gen/policy_pb";
 import { samplePolicy } from "@meridian/proto/policy-sample";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Published } from "../published.ts";
-import { keys } from "../store/keys.ts";
-import type { Commit, Store } from "../store/store.ts";
 import { RegionView } from "./region-view.ts";
 import { RegionWriter } from "./region-writer.ts";
 
-beforeEach(() => void vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] }));
-afterEach(() => void vi.useRealTimers());
+beforeEach(() => {
+  vi.useFakeTimers({
+    toFake: ["setInterval", "clearInterval", "setTimeout", "performance", "Date"],
+  });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
 
-const blank: BackendEvidence = {
-  name: "eu-a",
-  succeeded: 0,
-  failed: 0,
-  connectFailed: 0,
-  timed: 0,
-  slow: 0,
-  probes: 0,
-  probesFailed: 0,
-  canaries: 0,
-  canariesWrong: 0,
-  ejected: false,
-  canaryTokensPerDay: 0,
-  canaryVector: [],
-};
+const clock: Clock = { now: () => performance.now(), wall: () => Date.now() };
+const regions = ["us-east", "eu-west", "ap-south"] as const;
+const version = { $typeName: "meridian.v1.Version", epoch: 1n, sequence: 1n } as const;
 
-function storeThat(commits: Commit[]): Store {
-  const none = { kind: "invalid", message: "not in this test" } as const;
-  return {
-    get: async () => err(none),
-    list: async () => err(none),
-    commit: async (commit) => {
-      commits.push(commit);
-      return ok(commits.length);
-    },
-    watch: () => undefined,
-    grantLease: async () => err(none),
-    compact: async () => err(none),
-    close: async () => undefined,
+/** The control plane of one region, with one proxy that reports what it is told to each second. */
+function controlPlane(region: string, demand: () => number, keys: string[]) {
+  const policy = {
+    ...samplePolicy(),
+    regions: regions.map((name) => create(RegionSchema, { name })),
   };
-}
-
-function textOf(value: Uint8Array): string {
-  return new TextDecoder().decode(value);
-}
-
-/** The control plane of one region, with one proxy that reports. */
-function open(region: string) {
-  const commits: Commit[] = [];
-  let now = 0;
-  const clock = { now: () => now, wall: () => 1_700_000_000_000 + now };
+  const loads = new RegionLoads();
+  loads.arrange(policy);
   const proxies = createProxies();
-  const view = new RegionView(clock, () => undefined);
-  const health = new RegionHealth((name) => view.signs.digest(name)?.verdicts);
-  const policy = samplePolicy();
-  health.arrange(policy);
-  const published: Published = {
-    version: create(VersionSchema, { epoch: 1n, sequence: 1n }),
-    policy,
-    snapshots: new Map(),
-  };
+  const published: Published = { version, policy, snapshots: new Map() };
   const writer = new RegionWriter({
-    store: storeThat(commits),
+    store: {
+      commit: async ({ operations }) => {
+        keys.push(...operations.map((each) => each.key));
+        return ok(keys.length);
+      },
+    },
     clock,
     id: `control-${region}`,
     regions: [region],
     proxies,
-    view,
-    health,
+    loads,
+    view: new RegionView(clock, () => undefined),
+    health: new RegionHealth(),
     published: () => published,
     noteWrite: () => undefined,
   });
-  const reports = (
-    id: string,
-    backends: readonly (BackendEvidence & { inFlight: number })[] = [],
-  ) => {
-    const node = { id, region, build: "" };
-    const more = { stateAgeMs: 0, liveRequests: 0, draining: false };
-    proxies.report(node, { backends, ...more, applied: published.version }, now);
-    health.take(node, backends, now);
+  const report = () => {
+    const tokens = demand();
+    const pools = ["llama-8b", "llama-70b"].map((model) => ({
+      model,
+      requests: 1,
+      tokens,
+      held: 0,
+      heldTokens: tokens,
+      sentAway: 0,
+    }));
+    const now = clock.now();
+    const more = { stateAgeMs: 0, liveRequests: 0, draining: false, applied: version };
+    proxies.report({ id: "p", region, build: "" }, { backends: [], pools, ...more }, now);
+    loads.take(region, { backends: [], pools }, now);
   };
-  /** Half a second: a report each full one, and whatever else happens. */
-  const halfSeconds = async (
-    count: number,
-    evidence: Partial<BackendEvidence> = {},
-    happens: (at: number) => void = () => undefined,
-  ) => {
-    for (let each = 0; each < count; each++) {
-      now += 500;
-      happens(now);
-      if (now % 1_000 === 0) {
-        reports("p", [{ ...blank, inFlight: 0, ...evidence }]);
-        health.tick(now);
-      }
-      await vi.advanceTimersByTimeAsync(500);
-    }
+  const reporting = setInterval(report, 1_000);
+  report();
+  return {
+    writer,
+    stop: () => {
+      clearInterval(reporting);
+      return writer.close();
+    },
   };
-  const digests = () =>
-    commits.flatMap(({ operations }) =>
-      operations.flatMap((each) =>
-        each.kind === "put" && each.key === keys.digest(region) ? [textOf(each.value)] : [],
-      ),
-    );
-  return { commits, writer, halfSeconds, reports, digests };
 }
 
-test("whatever changes how often, three regions write no more than five times a second", async () => {
-  const planes = ["us-east", "eu-west", "ap-south"].map(open);
-  for (const { halfSeconds, reports } of planes) {
-    // One proxy more each half second: no digest is like the one before.
-    await halfSeconds(80, {}, (at) => {
-      for (let each = 0; each < at / 500; each++) reports(`p${each}`);
-    });
-  }
-  const writes = planes.map((each) => each.commits.length / 40);
-  for (const each of writes) expect(each).toBeGreaterThan(0.9);
-  expect(writes.reduce((sum, each) => sum + each)).toBeLessThanOrEqual(5);
-  await Promise.all(planes.map((each) => each.writer.close()));
+/** Keys written a second by the control planes of three regions, after their first ten seconds. */
+async function writesPerSecond(demand: () => number): Promise<number> {
+  const keys: string[] = [];
+  const planes = regions.map((each) => controlPlane(each, demand, keys));
+  await vi.advanceTimersByTimeAsync(10_000);
+  keys.length = 0;
+  await vi.advanceTimersByTimeAsync(60_000);
+  const perSecond = keys.length / 60;
+  await Promise.all(planes.map((each) => each.stop()));
+  return perSecond;
+}
+
+test("three regions whose load jumps each second write less than five keys a second", async () => {
+  const random = seededRandom("jumps");
+  const perSecond = await writesPerSecond(() => random.integer(10) ** 6);
+  expect(perSecond).toBeGreaterThan(2.5);
+  expect(perSecond).toBeLessThan(5);
 });
 
-test("where nothing changes a region writes its heartbeat each two seconds and its digest each ten", async () => {
-  const { commits, digests, halfSeconds, writer } = open("eu-west");
-  await halfSeconds(120, { succeeded: 10 });
-  expect(commits.length).toBeGreaterThanOrEqual(29);
-  expect(commits.length).toBeLessThanOrEqual(37);
-  expect(digests().length).toBeGreaterThanOrEqual(6);
-  expect(digests().length).toBeLessThanOrEqual(7);
-  await writer.close();
+test("a load that only sways is no reason to write", async () => {
+  const random = seededRandom("sways");
+  // Heartbeats each two seconds, digests each ten.
+  expect(await writesPerSecond(() => 9_000 + random.integer(2_000))).toBeLessThan(2);
 });
 
-test("a verdict is written within a second, its growing evidence with the next digest alone", async () => {
-  const { digests, halfSeconds, writer } = open("eu-west");
-  await halfSeconds(8, { succeeded: 10 });
-  const before = digests().length;
-  // Slow beyond measure: degraded from the second second on, and each one adds to the evidence.
-  await halfSeconds(12, { succeeded: 10, timed: 10, slow: 10 });
-  const told = digests().slice(before);
-  expect(told).toHaveLength(1);
-  expect(told[0]).toMatch(
-    /"backend":"eu-a","verdict":"degraded","signal":"slow","n":\d+,"bad":\d+/,
-  );
-  await halfSeconds(24, { succeeded: 10, timed: 10, slow: 10 });
-  expect(digests().length - before).toBeGreaterThanOrEqual(2);
-  expect(digests().length - before).toBeLessThanOrEqual(3);
-  await writer.close();
+test("a region's newest digest is there before it is written, of no other region", async () => {
+  const keys: string[] = [];
+  const plane = controlPlane(regions[0], () => 1_000, keys);
+  expect(plane.writer.newest(regions[0])).toBeUndefined();
+  await vi.advanceTimersByTimeAsync(500);
+  expect(plane.writer.newest(regions[0])).toMatchObject({ region: regions[0], proxies: 1 });
+  expect(plane.writer.newest(regions[1])).toBeUndefined();
+  await plane.stop();
 });

@@ -32,12 +32,14 @@ export type Choice = {
   readonly candidate: Candidate;
   readonly reason: string;
   readonly considered: Considered;
+  /** Of another region: a queue longer than so many milliseconds is not worth it, and it is to refuse. Undefined: any is. */
+  readonly queueMaxMs?: number;
 };
 
 /**
  * Who could have been taken, 16 at most, the chosen one always among them; names and scores in one order, less is better.
- * Of backends the picker's score; of regions the distance in km, larger where their word ages, and 100,000 more for each
- * step down in standing; of a last resort 0.
+ * Of backends the picker's score; of regions the milliseconds to the first token that are expected, more where their word
+ * ages, and 100,000 more for each step down in standing; of a last resort 0.
  */
 export type Considered = { readonly names: readonly string[]; readonly scores: readonly number[] };
 
@@ -62,6 +64,8 @@ export type Budgets = {
   readonly hedges: boolean;
   /** A committed stream that breaks may go on from another candidate. */
   readonly continues: boolean;
+  /** How long the request may be held here before it is sent anyway; 0: not at all. All its holds together. */
+  readonly holdMs: number;
 };
 
 /** What the shell tells the machine. `attempt` numbers calls from 1; news of a call that ended is ignored. */
@@ -88,6 +92,8 @@ export type AttemptEvent =
   | { readonly kind: "rejected"; readonly attempt: number }
   | { readonly kind: "failed"; readonly attempt: number; readonly failure: UpstreamFailure }
   | { readonly kind: "client-gone" }
+  /** A place may be free now where this request is held; ignored by one that is not. */
+  | { readonly kind: "room" }
   /** Time has reached `wakeAt`. */
   | { readonly kind: "tick" };
 
@@ -100,6 +106,8 @@ export type AttemptCommand =
       /** Two calls live at once while a hedge runs; a continuation's request carries the text so far. */
       readonly role: CallRole;
     }
+  /** Nobody is called yet: the request waits here for a place. Told once for each time that it begins to wait. */
+  | { readonly kind: "hold" }
   /** Stop this call at once; nothing more is heard of it. */
   | { readonly kind: "cancel"; readonly attempt: number }
   /** Send the client what is held of this attempt, and from now on everything as it comes. */
@@ -167,13 +175,19 @@ export type Attempts = {
   /** A stream that breaks may be gone on with: its request and its text so far must be kept. */
   readonly mayContinue: () => boolean;
   readonly finished: () => boolean;
+  /** How long the request was held so far, in milliseconds. */
+  readonly heldMs: (now: Instant) => number;
   readonly records: () => readonly AttemptRecord[];
 };
 
 /** Where the machine finds candidates and tells what became of them: the engine, or a test's fake. */
 export type AttemptPorts = {
-  /** The best candidate that is none of `excluded` (slots); or why there is none. */
-  readonly next: (request: NextRequest, now: Instant) => Choice | NoChoice;
+  /** The best candidate that is none of `excluded` (slots); or why there is none; or that it is better to wait here. */
+  readonly next: (request: NextRequest, now: Instant) => Choice | NoChoice | Hold;
+  /** The request begins to wait, as `next` proposed. */
+  readonly held: (now: Instant) => void;
+  /** It waits no more: it is called for, refused, or left. Once for each `held`. */
+  readonly released: (now: Instant) => void;
   readonly started: (candidate: Candidate, now: Instant) => void;
   /** Called once for each `started`. */
   readonly ended: (end: AttemptEnd, now: Instant) => void;
@@ -207,10 +221,24 @@ export type NextRequest = {
   /** Calls that may still be made, this one included. */
   readonly callsLeft: number;
   readonly role: CallRole;
+  /** How long the request was held so far. */
+  readonly heldMs: number;
+  /** How much longer it may be; 0: it is called for now or never, and a `Hold` would be taken for a refusal. */
+  readonly holdLeftMs: number;
+};
+
+/** Everybody who could answer has a queue of its own, and the wait here is not longer than there. */
+export type Hold = {
+  readonly kind: "hold";
+  readonly candidate: undefined;
+  readonly reason: string;
+  /** Ask again then at the latest, if no room is told of before. */
+  readonly askAt: Instant;
 };
 
 /** Nobody is left. */
 export type NoChoice = {
+  readonly kind: "none";
   readonly candidate: undefined;
   readonly reason: string;
   /** The least wait that those who are full have asked for; undefined: nobody did. */

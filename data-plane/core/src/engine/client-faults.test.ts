@@ -6,6 +6,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type AttemptEvent, type FailureKind, upstreamFailure } from "../attempt/index.ts";
 import { createEngine, type Engine, type RequestFacts } from "./index.ts";
+import { plainFacts } from "./test-facts.ts";
 
 const document = {
   regions: [{ name: "eu" }],
@@ -19,19 +20,7 @@ const document = {
   routes: [{ name: "r", match: { models: ["*"] }, retry: { attempts: 3 } }],
 };
 
-const facts: RequestFacts = {
-  requestId: "r",
-  tenant: "anonymous",
-  kind: "chat",
-  model: "m",
-  stream: true,
-  inputTokens: 100,
-  outputTokensMax: undefined,
-  arrivedFrom: undefined,
-  timeoutMs: undefined,
-  continuable: false,
-  isContinuation: false,
-};
+const facts: RequestFacts = { ...plainFacts, model: "m", outputTokensMax: undefined };
 
 type News = (attempt: number) => AttemptEvent;
 

@@ -28,8 +28,11 @@ import {
   type ToldVerdict,
 } from "../health/index.ts";
 import { type LoadShare, ownLoad } from "../load/index.ts";
+import { CallTimes, FirstTokenFits, SentAway } from "../locality/index.ts";
 import { allowsRegion, goesAbroad, orderTargets, type ResolvedRoute } from "../route/index.ts";
-import { type CallKnowledge, ownCallKnowledge } from "./call-knowledge.ts";
+import { refusedQueueMs } from "./arrival.ts";
+import { type CallKnowledge, forgetSlots, ownCallKnowledge } from "./call-knowledge.ts";
+import { noteArrival, noteEnd, poolTotals } from "./demand-counts.ts";
 import { edgeEvidence } from "./edge-evidence.ts";
 import type {
   Admission,
@@ -38,14 +41,19 @@ import type {
   EngineReport,
   Outcome,
   PreparedSnapshot,
-  RefusalReason,
   RequestFacts,
   Serving,
   TargetReport,
 } from "./engine.ts";
+import { HoldQueues } from "./hold-queues.ts";
+import type { PlanContext } from "./plan-context.ts";
+import { type PoolOutlook, poolOutlooks } from "./pool-outlooks.ts";
+import { refuse, refuseFull } from "./refusals.ts";
 import { HeldState, verdictTrust } from "./region-state.ts";
 import { budgetsFor } from "./request-budgets.ts";
 import { RequestPlan } from "./request-plan.ts";
+import { settleBuckets, workOf } from "./request-work.ts";
+import { type Shadow, shadowOf } from "./shadow.ts";
 import { compileTable, type Table, type TenantPlan } from "./table.ts";
 
 export type EngineOptions = {
@@ -67,20 +75,37 @@ export function createEngine(options: EngineOptions): Engine {
 class RegionEngine implements Engine {
   readonly #options: EngineOptions;
   readonly #random: Random;
+  readonly #shadows: Random;
   readonly #load: LoadShare;
   readonly #health: PassiveHealth;
   readonly #calls: CallKnowledge;
   readonly #state = new HeldState();
   readonly #baselines = new Baselines();
+  readonly #context: PlanContext;
   #own: ReadonlyMap<string, ToldVerdict> = new Map();
   #table: Table | undefined;
 
   constructor(options: EngineOptions) {
     this.#options = options;
     this.#random = options.random.fork("choices");
+    this.#shadows = options.random.fork("shadows");
     this.#load = options.load ?? ownLoad();
     this.#calls = options.calls ?? ownCallKnowledge(this.#load.table.slots);
     this.#health = new PassiveHealth(options.random.fork("health"));
+    this.#context = {
+      table: () => this.#inForce(),
+      state: this.#state,
+      load: this.#load.table,
+      health: this.#health,
+      baselines: this.#baselines,
+      calls: this.#calls,
+      times: new CallTimes(),
+      fits: new FirstTokenFits(),
+      sentAway: new SentAway(),
+      holds: new HoldQueues(),
+      random: this.#random,
+      changed: this.#changed,
+    };
   }
 
   apply(change: Change, now: Instant): Result<Version | undefined, readonly Problem[]> {
@@ -91,55 +116,70 @@ class RegionEngine implements Engine {
     if (change.kind === "state") this.#state.take(change.frame, now);
     else this.#own = change.verdicts;
     this.#judgeBackends(now);
+    this.#context.holds.open();
     return ok(this.#table?.serving.version);
   }
 
-  admit(facts: RequestFacts, _now: Instant): Admission {
+  admit(facts: RequestFacts, now: Instant): Admission {
     const table = this.#table;
     if (table === undefined) return refuse("not-ready");
     const tenant = table.tenants.get(facts.tenant);
     if (tenant === undefined) return refuse("unknown-tenant");
-    const resolved = table.router.resolve(facts.tenant, facts.model);
+    const resolved = table.router.resolve(facts);
     if (resolved === undefined) return refuse("unknown-model", facts.model);
     if (!residencyHolds(table, facts, tenant, resolved)) return refuse("residency");
+    const queueMs = refusedQueueMs(this.#context, facts, resolved, now);
+    if (queueMs !== undefined) return refuseFull(queueMs);
     const model = resolved.targets[0]?.model ?? "";
     return { kind: "admitted", route: resolved.route.name, model, reason: resolved.reason };
   }
 
-  begin(facts: RequestFacts, _now: Instant): Attempts {
+  begin(facts: RequestFacts, now: Instant): Attempts {
     const table = this.#table;
     const tenant = table?.tenants.get(facts.tenant);
-    const resolved = table?.router.resolve(facts.tenant, facts.model);
+    const resolved = table?.router.resolve(facts);
     assert(
       table !== undefined && tenant !== undefined && resolved !== undefined,
       "only an admitted request begins",
     );
     this.#load.totals.begun();
     const targets = orderTargets(resolved.targets, this.#random);
-    const context = {
-      // Once there is a table there always is one.
-      table: () => this.#table ?? table,
-      state: this.#state,
-      load: this.#load.table,
-      health: this.#health,
-      baselines: this.#baselines,
-      calls: this.#calls,
-      random: this.#random,
-      changed: this.#changed,
-    };
-    const plan = new RequestPlan(context, { facts, resolved, targets });
+    noteArrival(this.#load.demand, table, { facts, model: targets[0]?.model });
+    if (facts.arrivedFrom === undefined) this.#noteDemand(facts, targets[0]?.model ?? "", now);
+    const plan = new RequestPlan(this.#context, { facts, resolved, targets });
     const budgets = budgetsFor(facts, resolved, table.continuing);
     const { retryBudgetPercent, hedge } = resolved.route;
     this.#calls.budgets.deposit("retry", retryBudgetPercent);
     if (hedge !== undefined && budgets.hedges) {
       this.#calls.budgets.deposit("hedge", hedge.budgetPercent);
     }
-    return new AttemptMachine(plan, budgets, this.#random);
+    const attempts = new AttemptMachine(plan, budgets, this.#random);
+    plan.belongTo(attempts);
+    return attempts;
   }
 
-  observe(outcome: Outcome, _now: Instant): void {
+  shadow(facts: RequestFacts, now: Instant): Shadow {
+    const table = this.#table;
+    const tenant = table?.tenants.get(facts.tenant);
+    const resolved = table?.router.resolve(facts);
+    // The policy has changed since the request was admitted.
+    if (tenant === undefined || resolved === undefined) return { kind: "none" };
+    return shadowOf(this.#context, { facts, resolved, tenant }, this.#shadows, now);
+  }
+
+  outlooks(now: Instant): readonly PoolOutlook[] {
+    return this.#table === undefined ? [] : poolOutlooks(this.#context, now);
+  }
+
+  takeRoom(): Attempts | undefined {
+    return this.#context.holds.take();
+  }
+
+  observe(outcome: Outcome, now: Instant): void {
+    settleBuckets(this.#calls.buckets, outcome, now);
     const { inputTokens, outputTokens } = outcome.usage;
     this.#load.totals.settled({ inputTokens, outputTokens, edge: edgeEvidence(outcome) });
+    if (this.#table !== undefined) noteEnd(this.#load.demand, this.#table, outcome);
   }
 
   report(now: Instant): EngineReport {
@@ -159,11 +199,24 @@ class RegionEngine implements Engine {
       edge: { answered: totals.answered, failed: totals.failed },
       backends: sorted.filter((each) => each.kind === "backend").map((each) => each.report),
       peers: sorted.filter((each) => each.kind === "peer").map((each) => each.report),
+      pools: this.#table === undefined ? [] : poolTotals(this.#load, this.#table),
     };
   }
 
   serving(): Serving | undefined {
     return this.#table?.serving;
+  }
+
+  /** Once there is a table there always is one. */
+  #inForce(): Table {
+    const table = this.#table;
+    assert(table !== undefined, "nothing is planned before there is a policy");
+    return table;
+  }
+
+  /** What the region table's shares are shares of. */
+  #noteDemand(facts: RequestFacts, model: string, now: Instant): void {
+    this.#context.sentAway.arrived(model, workOf(facts).tokens, now);
   }
 
   readonly #changed = (change: HealthChange): void => {
@@ -196,15 +249,26 @@ class RegionEngine implements Engine {
 
   #switchTo(table: Table, now: Instant): Version {
     // A slot may have been another target's: calls that ended late may have left something behind.
-    for (const slot of this.#load.slots.commit()) {
+    const fresh = this.#load.slots.commit();
+    for (const slot of fresh) {
       this.#health.forget(slot);
       this.#baselines.forget(slot);
-      this.#calls.times.forget(slot);
-      this.#calls.saturation.forget(slot);
+      this.#context.times.forget(slot);
+      this.#context.fits.forget(slot);
+      this.#load.demand.forget(slot);
+    }
+    forgetSlots(this.#calls, fresh);
+    for (const { slots, capacities } of table.pools.values()) {
+      for (const [place, slot] of slots.entries()) {
+        const capacity = capacities[place];
+        if (capacity !== undefined) this.#calls.buckets.setLimits(slot, capacity);
+      }
     }
     this.#table = table;
     this.#health.arrange(healthPools(table));
     this.#judgeBackends(now);
+    this.#context.sentAway.clear();
+    this.#context.holds.open();
     return table.serving.version;
   }
 
@@ -260,6 +324,8 @@ class RegionEngine implements Engine {
       slow: load.counted(target.slot, "slow"),
       inFlight: load.inFlight(target.slot),
       pendingTokens: load.pendingTokens(target.slot),
+      doneTokens: this.#load.demand.doneTokens(target.slot),
+      waiting: this.#calls.engines.waiting(target.slot, now),
       ejected: standing === "ejected" || standing === "trial" || standing === "trial-running",
       draining,
       told: target.kind === "backend" ? this.#toldOf(target.name, now) : undefined,
@@ -301,29 +367,4 @@ function healthPools(table: Table): readonly HealthPool[] {
     elsewhere: true,
   }));
   return [...pools, ...peers];
-}
-
-const refusalTexts: { readonly [K in RefusalReason]: (detail: string) => Problem } = {
-  "not-ready": () =>
-    problem("not_ready", "", "this proxy has no policy yet", "try again in a moment"),
-  "unknown-model": (model) =>
-    problem(
-      "model_not_found",
-      "model",
-      `the model ${JSON.stringify(model.slice(0, 200))} does not exist or you may not use it`,
-      "GET /v1/models lists the models that you may use",
-    ),
-  "unknown-tenant": () => problem("unknown_tenant", "", "the policy does not know this tenant"),
-  residency: () =>
-    problem("residency", "", "no region that your residency allows can take this request"),
-  "no-backend": () => problem("no_backend", "", "nobody can answer now"),
-};
-
-/** Retrying helps where a policy or capacity may arrive. */
-function refuse(reason: RefusalReason, detail = ""): Admission {
-  const retryAfterMs = reason === "not-ready" || reason === "no-backend" ? 1_000 : undefined;
-  return {
-    kind: "refused",
-    refusal: { reason, problem: refusalTexts[reason](detail), retryAfterMs },
-  };
 }

@@ -8,19 +8,13 @@ import {
 } from "../attempt/index.ts";
 import { edgeEvidence } from "./edge-evidence.ts";
 import type { Outcome, RequestFacts } from "./index.ts";
+import { plainFacts } from "./test-facts.ts";
 
 const facts: RequestFacts = {
-  requestId: "r",
-  tenant: "anonymous",
-  kind: "chat",
+  ...plainFacts,
   model: "m",
-  stream: true,
   inputTokens: 10,
   outputTokensMax: undefined,
-  arrivedFrom: undefined,
-  timeoutMs: undefined,
-  continuable: false,
-  isContinuation: false,
 };
 
 function record(kind: "backend" | "peer", failure: UpstreamFailure | undefined): AttemptRecord {

@@ -3,8 +3,11 @@
 import type { Instant, Problem, Result } from "@meridian/proto/base";
 import type { Snapshot, Version } from "@meridian/proto/gen/snapshot_pb";
 import type { StateFrame } from "@meridian/proto/gen/sync_pb";
+import type { CanaryView, ProtocolName } from "@meridian/proto/snapshot";
 import type { AttemptRecord, Attempts, Candidate, Ending } from "../attempt/index.ts";
 import type { HealthChange, ToldVerdict } from "../health/index.ts";
+import type { PoolOutlook } from "./pool-outlooks.ts";
+import type { Shadow } from "./shadow.ts";
 
 /**
  * The decisions of a proxy.
@@ -27,6 +30,17 @@ export type Engine = {
   readonly admit: (facts: RequestFacts, now: Instant) => Admission;
   /** The attempts of an admitted request. The caller steps them to their end, then observes the outcome. */
   readonly begin: (facts: RequestFacts, now: Instant) => Attempts;
+  /**
+   * The next request that should hear of room, by `step({ kind: "room" })`; undefined: none. A request that answered with
+   * `hold` waits for it. The caller asks after each step that may have ended a call and after each `apply`, steps what it
+   * gets, and asks again until there is none: the one that waits longest comes first, and while those who hear of room
+   * find a place, the next one is told. Requests are held by thread; one that is not told asks by itself at `wakeAt`.
+   */
+  readonly takeRoom: () => Attempts | undefined;
+  /** Asked once for an admitted request, after its first call: shall a copy of it go to the model that its route tries out? */
+  readonly shadow: (facts: RequestFacts, now: Instant) => Shadow;
+  /** How each of this region's pools stands, for other regions. Empty before the first snapshot. */
+  readonly outlooks: (now: Instant) => readonly PoolOutlook[];
   /** Once for each request that was admitted, on every ending. */
   readonly observe: (outcome: Outcome, now: Instant) => void;
   readonly report: (now: Instant) => EngineReport;
@@ -60,7 +74,16 @@ export type Serving = {
   readonly modelsFor: (tenant: string) => readonly string[];
   /** URLs to keep connections to: backends and peers. */
   readonly upstreams: readonly Candidate[];
+  /** Lower-case names of the headers that routes match or take sessions from. */
+  readonly headersRead: readonly string[];
+  /** A route chooses by the beginnings of prompts. */
+  readonly readsPrefix: boolean;
+  /** The smallest question to each model of this region's backends, sorted by model; it is asked as `ownTenant`. */
+  readonly smallest: readonly SmallestQuestion[];
 };
+
+/** For synthetic requests: of a model's canary where it has one, else a guess that it is a chat model. */
+export type SmallestQuestion = { readonly model: string; readonly ask: CanaryView["ask"] };
 
 export type RequestKind = "chat" | "completion" | "embedding";
 
@@ -84,7 +107,25 @@ export type RequestFacts = {
   readonly continuable: boolean;
   /** Another region's proxy sent the rest of a broken stream: only backends that take the assistant's words can do it. */
   readonly isContinuation: boolean;
+  /** The language that the client speaks. */
+  readonly protocol: ProtocolName;
+  /** Without a query: /v1/chat/completions */
+  readonly path: string;
+  /** Of the client's headers those that `Serving.headersRead` names, by lower-case name. */
+  readonly headers: RequestHeaders;
+  /**
+   * Chained hashes of the prompt's leading blocks: equal leading numbers are an equal beginning. 32 bits each, unsigned.
+   * Empty: the prompt is short, or nobody reads it (`Serving.readsPrefix`).
+   */
+  readonly prefix: readonly number[];
+  /** Of a request from another region: a longer queue here is not worth it for the sender, who has other ways. */
+  readonly queueMaxMs?: number | undefined;
 };
+
+export type RequestHeaders = { readonly [name: string]: string };
+
+/** Of a request whose route reads none. */
+export const noHeaders: RequestHeaders = Object.freeze({});
 
 export type Admission =
   | {
@@ -104,13 +145,17 @@ export type RefusalReason =
   /** No region that the tenant's residency allows can answer. */
   | "residency"
   /** Nobody can answer now. */
-  | "no-backend";
+  | "no-backend"
+  /** It came from another region, and the queue here is longer than what it gains by coming. */
+  | "region-full";
 
 /** A refusal, with what the client can do. */
 export type Refusal = {
   readonly reason: RefusalReason;
   readonly problem: Problem;
   readonly retryAfterMs: number | undefined;
+  /** Of `region-full`: how long the request would wait here. */
+  readonly queueMs: number | undefined;
 };
 
 /** How a request ended and what it used; the shell's part of the decision record. */
@@ -149,6 +194,21 @@ export type EngineReport = {
   readonly backends: readonly TargetReport[];
   /** Other regions' proxies, in the order of their names. */
   readonly peers: readonly TargetReport[];
+  /** Models of the policy, in the order of their names. */
+  readonly pools: readonly PoolTotals[];
+};
+
+/** What own clients ask of one model. */
+export type PoolTotals = {
+  readonly model: string;
+  readonly requests: number;
+  /** Expected at arrival, by what such requests of the model turned out to use. */
+  readonly tokens: number;
+  /** Of the requests that ended: those that another region was asked for. */
+  readonly sentAway: number;
+  /** Waiting here now for a place, and their tokens. */
+  readonly held: number;
+  readonly heldTokens: number;
 };
 
 export type TargetReport = {
@@ -161,6 +221,10 @@ export type TargetReport = {
   readonly slow: number;
   readonly inFlight: number;
   readonly pendingTokens: number;
+  /** Tokens of requests that ended there, input and output. */
+  readonly doneTokens: number;
+  /** Requests that wait in the model server, as its metrics say; undefined: it tells nothing, or told it long ago. */
+  readonly waiting: number | undefined;
   /** This proxy's own evidence keeps it out. */
   readonly ejected: boolean;
   readonly draining: boolean;

@@ -3,6 +3,7 @@
 import type { Instant } from "@meridian/proto/base";
 import {
   type BackendState,
+  type PoolState,
   type RegionState,
   type StateFrame,
   Verdict,
@@ -18,8 +19,25 @@ const neverMs = 0xffff_ffff;
 /** A frame as old as this says too little of now: a proxy goes by its own evidence. */
 const aloneAfterMs = 15_000;
 
+/** The table is made anew each second; one that is older than this tells of another load. */
+const tableFreshMs = 5_000;
+
 /** How long a drain holds of which a frame told no end. */
 const drainMs = 15_000;
+
+/** What one region's control plane last said of its backends of one model. */
+export type PoolView = {
+  /** Tokens a second within the objective; undefined: not known, which is neither none nor plenty. */
+  readonly capacity: number | undefined;
+  /** Tokens a second that the region's own clients ask for. */
+  readonly demand: number;
+  /** Tokens still to do, under way and held. */
+  readonly pending: number;
+  readonly backends: number;
+  readonly available: number;
+  /** Age of the region's word now; infinite: there was none. */
+  readonly ageMs: number;
+};
 
 /** What a verdict of a frame so old is worth, 1 to 0. `ageMs`: of the newest frame; undefined: there was none. */
 export function verdictTrust(ageMs: number | undefined): number {
@@ -37,6 +55,8 @@ export class HeldState {
   /** Name → the instant at which the drain ends by itself. */
   #drainedBackends = new Map<string, Instant>();
   #backends = new Map<string, BackendState>();
+  /** Model → region → thousandths. */
+  #outflows: ReadonlyMap<string, ReadonlyMap<string, number>> = new Map();
 
   take(frame: StateFrame, now: Instant): void {
     this.#receivedAt = now;
@@ -46,6 +66,7 @@ export class HeldState {
       draining.map((each) => [each.name, drainEnd(each.drainLeftMs, now)]),
     );
     this.#backends = new Map(frame.backends.map((each) => [each.name, each]));
+    this.#outflows = outflowsOf(frame);
   }
 
   ageMs(now: Instant): number | undefined {
@@ -67,11 +88,43 @@ export class HeldState {
     };
   }
 
+  /** Another region's backends of one model, or the own region's; undefined: no frame tells of them. */
+  pool(region: string, model: string, now: Instant): PoolView | undefined {
+    const state = this.#regions.get(region);
+    const frameAgeMs = this.ageMs(now);
+    const pool = state?.pools.find((each) => each.model === model);
+    if (state === undefined || pool === undefined || frameAgeMs === undefined) return undefined;
+    return {
+      capacity: capacityOf(pool),
+      demand: pool.demandTokens,
+      pending: pool.pendingTokens,
+      backends: pool.backends,
+      available: pool.available,
+      ageMs: state.ageMs === neverMs ? Number.POSITIVE_INFINITY : state.ageMs + frameAgeMs,
+    };
+  }
+
+  /**
+   * How much of its demand for a model the own region may send to another one, 0 to 1, by the region table. Undefined:
+   * there is no bound, as one of the two capacities is not known, or the table is too old to go by.
+   */
+  outflowShare(model: string, region: string, now: Instant): number | undefined {
+    const ageMs = this.ageMs(now);
+    if (ageMs === undefined || ageMs > tableFreshMs) return undefined;
+    const thousandths = this.#outflows.get(model)?.get(region);
+    return thousandths === undefined ? undefined : Math.min(1_000, thousandths) / 1_000;
+  }
+
   /** An operator's order to leave a region. It ends at its time, also when no further frame comes. */
   isDraining(region: string, now: Instant): boolean {
     const state = this.#regions.get(region);
     if (state === undefined || !state.draining || this.#receivedAt === undefined) return false;
     return now < drainEnd(state.drainLeftMs, this.#receivedAt);
+  }
+
+  /** Some backend is named as draining, perhaps one whose drain has ended. */
+  get drainsBackends(): boolean {
+    return this.#drainedBackends.size > 0;
   }
 
   /** The same for one backend. */
@@ -103,6 +156,21 @@ export class HeldState {
   canaryVector(name: string): readonly number[] {
     return this.#backends.get(name)?.canaryVector ?? [];
   }
+}
+
+/** No figure means not known, unless there is plainly none. */
+function capacityOf({ capacityTokens, available }: PoolState): number | undefined {
+  return capacityTokens === 0 && available > 0 ? undefined : capacityTokens;
+}
+
+function outflowsOf(frame: StateFrame): ReadonlyMap<string, ReadonlyMap<string, number>> {
+  const outflows = new Map<string, Map<string, number>>();
+  for (const { model, region, share } of frame.outflows) {
+    const row = outflows.get(model) ?? new Map<string, number>();
+    row.set(region, share);
+    outflows.set(model, row);
+  }
+  return outflows;
 }
 
 /** A build that knows no shares leaves the field at 0. */

@@ -6,6 +6,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { upstreamFailure } from "../attempt/index.ts";
 import { createEngine, type RequestFacts } from "./index.ts";
+import { plainFacts } from "./test-facts.ts";
 
 const names = ["a", "b", "c"];
 
@@ -24,19 +25,7 @@ function policy(weight: number, more: readonly string[]) {
   };
 }
 
-const facts: RequestFacts = {
-  requestId: "r",
-  tenant: "anonymous",
-  kind: "chat",
-  model: "m",
-  stream: true,
-  inputTokens: 100,
-  outputTokensMax: undefined,
-  arrivedFrom: undefined,
-  timeoutMs: undefined,
-  continuable: false,
-  isContinuation: false,
-};
+const facts: RequestFacts = { ...plainFacts, model: "m", outputTokensMax: undefined };
 
 const call = fc.record({
   end: fc.constantFrom("complete" as const, "connect" as const, "status" as const),

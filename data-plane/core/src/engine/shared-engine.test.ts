@@ -4,20 +4,9 @@ import { expect, test } from "vitest";
 import { upstreamFailure } from "../attempt/index.ts";
 import { createLoadBuffers, GivenSlots, openLoadBuffers, SlotKeeper } from "../load/index.ts";
 import { createCallBuffers, createEngine, type Engine, openCallBuffers } from "./index.ts";
+import { plainFacts } from "./test-facts.ts";
 
-const facts = {
-  requestId: "r",
-  tenant: "anonymous",
-  kind: "chat",
-  model: "m",
-  stream: true,
-  inputTokens: 10,
-  outputTokensMax: 100,
-  arrivedFrom: undefined,
-  timeoutMs: undefined,
-  continuable: false,
-  isContinuation: false,
-} as const;
+const facts = { ...plainFacts, model: "m", inputTokens: 10 };
 
 function policy(sequence: number, ...names: readonly string[]) {
   const document = {
@@ -41,7 +30,7 @@ type World = {
   readonly activate: (snapshot: ReturnType<typeof policy>) => void;
 };
 
-/** A main engine and two threads' over one load, in one thread; policies reach all of them. */
+/** A main engine and two threads' over one load, in one thread; policies reach all of them. The model takes a slot too. */
 function world(slots = 4): World {
   const load = createLoadBuffers(2, slots);
   const calls = createCallBuffers(slots);
@@ -100,7 +89,7 @@ test("each thread's report, and the main thread's, sums what all threads count",
 });
 
 test("a backend that came in another's place begins with neither its calls nor its counts", () => {
-  const { main, threads, activate } = world(1);
+  const { main, threads, activate } = world(2);
   activate(policy(1, "a"));
   const call = beginCall(threads[0]);
   activate(policy(2));
@@ -116,7 +105,7 @@ test("a backend that came in another's place begins with neither its calls nor i
 });
 
 test("a snapshot that is given up leaves the former in force, and its slots to others", () => {
-  const { main, activate } = world(2);
+  const { main, activate } = world(3);
   activate(policy(1, "a"));
   const prepared = main.prepare(policy(2, "a", "b"));
   expect(main.serving()?.revision).toBe("1.1");

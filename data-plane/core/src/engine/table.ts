@@ -1,12 +1,18 @@
 // A snapshot compiled for the hot path: everything looked up by name once, so that a request only reads. Immutable.
 
-import { type Problem, problem } from "@meridian/proto/base";
-import { type BackendView, formatVersion, type RegionView } from "@meridian/proto/snapshot";
+import { fnv1a, type Place, type Problem, problem } from "@meridian/proto/base";
+import { isReadableHeader } from "@meridian/proto/policy";
+import {
+  type BackendView,
+  type CanaryView,
+  formatVersion,
+  type RegionView,
+} from "@meridian/proto/snapshot";
 import type { Candidate } from "../attempt/index.ts";
 import type { Slots } from "../load/index.ts";
-import type { Place } from "../locality/index.ts";
-import { Router, type RoutingPolicy } from "../route/index.ts";
-import type { Serving } from "./engine.ts";
+import { ownTenant, Router, type RoutingPolicy } from "../route/index.ts";
+import type { Serving, SmallestQuestion } from "./engine.ts";
+import { PoolSurvey } from "./pool-survey.ts";
 
 /** Backends of this region that serve one model. */
 export type Pool = {
@@ -15,7 +21,20 @@ export type Pool = {
   readonly slots: readonly number[];
   /** Policy weights, in the order of the candidates. */
   readonly weights: readonly number[];
+  /** Hashes of their names, by which sessions find their place. */
+  readonly nameHashes: readonly number[];
+  /** What each of them bears, as the policy says. */
+  readonly capacities: readonly Capacity[];
+  /** Of these the requests at once; Infinity where the policy says nothing. */
+  readonly inFlightMax: readonly number[];
+  /** Of the last look at it: the one thing here that changes. */
+  readonly survey: PoolSurvey;
 };
+
+export type Capacity = Pick<
+  BackendView,
+  "concurrencyMax" | "requestsPerMinute" | "tokensPerMinute"
+>;
 
 export type PeerRegion = {
   readonly name: string;
@@ -39,6 +58,10 @@ export type Table = {
   /** Models whose streams may go on from another backend. */
   readonly continuing: ReadonlySet<string>;
   readonly tenants: ReadonlyMap<string, TenantPlan>;
+  /** Model → the slot that its demand is counted in, and in the load table what is held for it; sorted by model. */
+  readonly poolSlots: ReadonlyMap<string, number>;
+  /** Route with a shadow → the slot that its copies are counted in. Where the table has no room there are no copies. */
+  readonly shadowSlots: ReadonlyMap<string, number>;
   /** Load-table id → one candidate for it, sorted by id. */
   readonly targets: ReadonlyMap<string, Candidate>;
 };
@@ -76,6 +99,8 @@ export function compileTable(
       view.models.filter((each) => each.continuesStreams).map((each) => each.name),
     ),
     tenants: compileTenants(view),
+    poolSlots: compilePoolSlots(view, claim),
+    shadowSlots: compileShadowSlots(view, slots),
     targets,
   };
   return { table, problems };
@@ -100,23 +125,34 @@ function compilePools(
   claim: Claim,
   targets: Map<string, Candidate>,
 ): ReadonlyMap<string, Pool> {
-  const pools = new Map<string, { candidates: Candidate[]; weights: number[] }>();
+  const pools = new Map<
+    string,
+    { candidates: Candidate[]; weights: number[]; capacities: Capacity[] }
+  >();
   for (const backend of view.backends) {
     const id = targetId({ kind: "backend", name: backend.name });
     const slot = claim(id);
     for (const serves of backend.serves) {
       const candidate = backendCandidate(backend, view.region, { serves, slot });
       if (!targets.has(id)) targets.set(id, candidate);
-      const pool = pools.get(serves.model) ?? { candidates: [], weights: [] };
+      const pool = pools.get(serves.model) ?? { candidates: [], weights: [], capacities: [] };
       pool.candidates.push(candidate);
       pool.weights.push(backend.weight);
+      pool.capacities.push(backend);
       pools.set(serves.model, pool);
     }
   }
   return new Map(
     [...pools].map(([model, pool]) => [
       model,
-      { model, ...pool, slots: pool.candidates.map((each) => each.slot) },
+      {
+        model,
+        ...pool,
+        slots: pool.candidates.map((each) => each.slot),
+        inFlightMax: pool.capacities.map((each) => each.concurrencyMax ?? Number.POSITIVE_INFINITY),
+        nameHashes: pool.candidates.map((each) => fnv1a(each.name)),
+        survey: new PoolSurvey(pool.candidates.length),
+      },
     ]),
   );
 }
@@ -137,6 +173,21 @@ function backendCandidate(
     upstreamModel: serves.as,
     assistantPrefix: backend.assistantPrefix,
   };
+}
+
+/** Of all models: own clients may ask for one that other regions alone serve. */
+function compilePoolSlots(view: RegionView, claim: Claim): ReadonlyMap<string, number> {
+  const names = view.models.map((each) => each.name).sort();
+  return new Map(names.map((name) => [name, claim(`pool/${name}`)]));
+}
+
+function compileShadowSlots(view: RegionView, slots: Slots): ReadonlyMap<string, number> {
+  const found = new Map<string, number>();
+  for (const { name, shadow } of view.routes) {
+    const slot = shadow === undefined ? undefined : slots.claim(`shadow/${name}`);
+    if (slot !== undefined) found.set(name, slot);
+  }
+  return found;
 }
 
 function compilePeers(
@@ -184,6 +235,7 @@ function compileTenants(view: RegionView): ReadonlyMap<string, TenantPlan> {
     view.tenants.map((each) => [each.name, { name: each.name, residency: each.residency }]),
   );
   if (tenants.size === 0) tenants.set(anonymous, { name: anonymous, residency: [] });
+  tenants.set(ownTenant, { name: ownTenant, residency: [view.region] });
   return tenants;
 }
 
@@ -203,9 +255,38 @@ function makeServing(
     region: view.region,
     open: view.tenants.length === 0,
     tenantByKeyHash: (sha256) => tenantByHash.get(sha256),
-    modelsFor: (tenant) => names.filter((name) => router.resolve(tenant, name) !== undefined),
+    modelsFor: (tenant) => names.filter((name) => router.mayResolve(tenant, name)),
     upstreams,
+    headersRead: headersRead(policy),
+    readsPrefix: policy.routes.some((each) => each.balance === "cache-aware"),
+    smallest: smallestQuestions(view),
   };
+}
+
+function smallestQuestions({ backends }: RegionView): readonly SmallestQuestion[] {
+  const questions = new Map<string, CanaryView["ask"]>();
+  for (const { serves, probe } of backends) {
+    for (const { model, as } of serves) {
+      const { canary } = probe;
+      const ask = canary?.as === as ? canary.ask : undefined;
+      if (ask !== undefined)
+        questions.set(model, ask.kind === "chat" ? { ...ask, maxTokens: 1 } : ask);
+      else if (!questions.has(model)) questions.set(model, guess);
+    }
+  }
+  return [...questions]
+    .map(([model, ask]) => ({ model, ask }))
+    .sort((a, b) => (a.model < b.model ? -1 : 1));
+}
+
+const guess = { kind: "chat", prompt: "Hi", maxTokens: 1 } as const;
+
+function headersRead({ routes }: RoutingPolicy): readonly string[] {
+  const names = routes.flatMap(({ match, affinityHeader }) => [
+    ...match.headers.map((each) => each.name),
+    ...(affinityHeader === undefined ? [] : [affinityHeader]),
+  ]);
+  return [...new Set(names)].filter(isReadableHeader).sort();
 }
 
 /** Models, aliases, and what routes name without a wildcard. */

@@ -15,6 +15,7 @@ const backend = (name: string) => ({
   tokensPerMinute: undefined,
   assistantPrefix: "none" as const,
   probe: { path: "/health", canary: undefined },
+  metricsPath: undefined,
 });
 
 const view = {

@@ -1,14 +1,13 @@
-// In which order other regions are asked: known to have room, then not known, then known to have none; near first. The
-// older a region's word is, the farther it counts.
+// In which order other regions are asked: known to have room, then not known, then known to have none; of equals who
+// answers soonest. The older a region's word is, the later it counts.
 
 import { trustAt } from "../sync/index.ts";
-import { distanceKm, type Place } from "./distance.ts";
 
 /** What is known of a region. */
 export type RegionView = {
   readonly name: string;
-  /** Undefined when the policy gives none: then the region is far. */
-  readonly place: Place | undefined;
+  /** Until its first token, as expected from here. */
+  readonly firstTokenMs: number;
   readonly state: RegionStateView | undefined;
 };
 
@@ -23,30 +22,32 @@ export type RegionStateView = {
   readonly available: number | undefined;
 };
 
+export type RegionStanding = "available" | "unknown" | "exhausted";
+
 export type RankedRegion = {
   readonly name: string;
-  /** Divided by the trust in a word that ages: one of half its worth counts as twice as far. */
-  readonly km: number;
-  readonly standing: "available" | "unknown" | "exhausted";
+  /** Divided by the trust in a word that ages: one of half its worth counts as twice as late. */
+  readonly firstTokenMs: number;
+  readonly standing: RegionStanding;
 };
 
 /** Draining regions are left out; a drain ends by itself, so one that outlives its control plane does no harm. */
-export function rankRegions(
-  own: Place | undefined,
-  regions: readonly RegionView[],
-): readonly RankedRegion[] {
+export function rankRegions(regions: readonly RegionView[]): readonly RankedRegion[] {
   const ranked: RankedRegion[] = [];
-  for (const region of regions) {
-    const standing = regionStanding(region.state);
+  for (const { name, firstTokenMs, state } of regions) {
+    const standing = regionStanding(state);
     if (standing === "draining") continue;
-    const trust = standing === "unknown" ? 1 : trustAt(region.state?.ageMs ?? 0);
-    ranked.push({ name: region.name, km: kmBetween(own, region.place) / trust, standing });
+    const trust = standing === "unknown" ? 1 : trustAt(state?.ageMs ?? 0);
+    ranked.push({ name, firstTokenMs: firstTokenMs / trust, standing });
   }
   return ranked.sort(compareRanks);
 }
 
-/** Exhausted regions stay in the list, last: their refusal costs one round trip, a wrong digest would cost the request. */
-function regionStanding(state: RegionStateView | undefined): RankedRegion["standing"] | "draining" {
+/**
+ * What its digest says, as far as that still says anything. Exhausted regions stay in the list, last: their refusal costs
+ * one round trip, a wrong digest would cost the request.
+ */
+export function regionStanding(state: RegionStateView | undefined): RegionStanding | "draining" {
   if (state?.draining === true) return "draining";
   if (state === undefined || trustAt(state.ageMs) === 0) return "unknown";
   if (state.available === undefined) return "unknown";
@@ -58,13 +59,6 @@ const standingRank = { available: 0, unknown: 1, exhausted: 2 } as const;
 function compareRanks(a: RankedRegion, b: RankedRegion): number {
   const byStanding = standingRank[a.standing] - standingRank[b.standing];
   if (byStanding !== 0) return byStanding;
-  if (a.km !== b.km) return a.km - b.km;
+  if (a.firstTokenMs !== b.firstTokenMs) return a.firstTokenMs - b.firstTokenMs;
   return a.name < b.name ? -1 : 1;
-}
-
-/** Half the Earth's circumference: farther than any place. */
-const farKm = 20_038;
-
-function kmBetween(a: Place | undefined, b: Place | undefined): number {
-  return a === undefined || b === undefined ? farKm : distanceKm(a, b);
 }

@@ -16,6 +16,8 @@ function report(backends: readonly Partial<TargetReport>[], more: Partial<Engine
     slow: 0,
     inFlight: 0,
     pendingTokens: 0,
+    doneTokens: 0,
+    waiting: undefined,
     ejected: false,
     draining: false,
     connectFailed: 0,
@@ -38,6 +40,7 @@ function report(backends: readonly Partial<TargetReport>[], more: Partial<Engine
     outputTokens: 0,
     edge: { answered: 0, failed: 0 },
     peers: [],
+    pools: [],
     ...more,
     backends: complete,
   } satisfies EngineReport;
@@ -144,4 +147,37 @@ test("what was counted before the first frame, or in a time without frames, is o
   // A short gap is told whole.
   const soon = report([{ failed: 195, succeeded: 20 }]);
   expect(maker.make(3n, soon, second(32)).backends).toMatchObject([{ failed: 5 }]);
+});
+
+test("tokens done are what was added, tokens to do and requests that wait are as they are", () => {
+  const maker = createReportMaker(node, () => undefined, 0);
+  maker.make(1n, report([{ doneTokens: 1_000.4, pendingTokens: 5, waiting: 3 }]), second(1));
+  const before = maker.make(
+    2n,
+    report([{ doneTokens: 2_500, pendingTokens: 7, waiting: 0 }]),
+    second(2),
+  );
+  expect(before.backends).toMatchObject([{ doneTokens: 1_500, pendingTokens: 7, waiting: 0 }]);
+  const [silent] = maker.make(3n, report([{ doneTokens: 2_500 }]), second(3)).backends;
+  expect(silent?.doneTokens).toBe(0);
+  expect(silent?.waiting).toBeUndefined();
+});
+
+test("demand is what was added; a model that nobody asks for is left out, one with held requests is not", () => {
+  const maker = createReportMaker(node, () => undefined, 0);
+  const pool = { model: "big", requests: 0, tokens: 0, sentAway: 0, held: 0, heldTokens: 0 };
+  const frameOf = (sequence: bigint, more: Partial<typeof pool>) =>
+    maker.make(sequence, report([], { pools: [{ ...pool, ...more }] }), second(Number(sequence)))
+      .pools;
+  expect(frameOf(1n, {})).toEqual([]);
+  expect(frameOf(2n, { requests: 4, tokens: 900.6, held: 1, heldTokens: 200 })).toMatchObject([
+    { model: "big", requests: 4, tokens: 901, sentAway: 0, held: 1, heldTokens: 200 },
+  ]);
+  expect(frameOf(3n, { requests: 4, tokens: 900.6, held: 1, heldTokens: 200 })).toMatchObject([
+    { requests: 0, tokens: 0, held: 1, heldTokens: 200 },
+  ]);
+  expect(frameOf(4n, { requests: 4, tokens: 900.6, sentAway: 1 })).toMatchObject([
+    { requests: 0, sentAway: 1, held: 0 },
+  ]);
+  expect(frameOf(5n, { requests: 4, tokens: 900.6, sentAway: 1 })).toEqual([]);
 });

@@ -1,12 +1,14 @@
 // What the engine counted, as the report that goes up: differences since the last report.
 
 import { create } from "@bufbuild/protobuf";
-import type { EngineReport, TargetReport } from "@meridian/data-core/engine";
+import type { EngineReport, PoolTotals, TargetReport } from "@meridian/data-core/engine";
 import type { Instant } from "@meridian/proto/base";
 import {
   type BackendReport,
   BackendReportSchema,
   type Node,
+  type PoolReport,
+  PoolReportSchema,
   type ReportFrame,
   ReportFrameSchema,
 } from "@meridian/proto/gen/sync_pb";
@@ -38,6 +40,7 @@ export function createReportMaker(
   startedAt: Instant,
 ): ReportMaker {
   let former = new Map<string, Reading>();
+  let formerPools = new Map<string, PoolTotals>();
   let madeAt = startedAt;
   return {
     make: (sequence, report, { draining, now }) => {
@@ -46,9 +49,15 @@ export function createReportMaker(
         probe: copyOf(probes(each.name)),
       }));
       const current = new Map(readings.map((each) => [each.name, each]));
-      if (now - madeAt > countedMs) former = current;
+      const currentPools = new Map(report.pools.map((each) => [each.model, each]));
+      if (now - madeAt > countedMs) {
+        former = current;
+        formerPools = currentPools;
+      }
       const backends = readings.map((each) => difference(former.get(each.name), each));
+      const pools = report.pools.flatMap((each) => poolReport(formerPools.get(each.model), each));
       former = current;
+      formerPools = currentPools;
       madeAt = now;
       return create(ReportFrameSchema, {
         node,
@@ -59,6 +68,7 @@ export function createReportMaker(
         liveRequests: report.liveRequests,
         draining,
         requests: BigInt(report.requests),
+        pools,
       });
     },
   };
@@ -84,7 +94,25 @@ function difference(before: Reading | undefined, now: Reading): BackendReport {
     slow: grown(before?.slow, now.slow) + grown(before?.probe?.slow, now.probe?.slow ?? 0),
     inFlight: now.inFlight,
     ejected: now.ejected,
+    pendingTokens: Math.max(0, now.pendingTokens),
+    doneTokens: whole(grown(before?.doneTokens, now.doneTokens)),
+    ...(now.waiting === undefined ? {} : { waiting: whole(now.waiting) }),
   });
+}
+
+/** Of a model that nobody asks for nothing is said. */
+function poolReport(before: PoolTotals | undefined, now: PoolTotals): readonly PoolReport[] {
+  const requests = grown(before?.requests, now.requests);
+  const sentAway = grown(before?.sentAway, now.sentAway);
+  if (requests === 0 && sentAway === 0 && now.held === 0) return [];
+  const tokens = whole(grown(before?.tokens, now.tokens));
+  const { model, held, heldTokens } = now;
+  return [create(PoolReportSchema, { model, requests, tokens, sentAway, held, heldTokens })];
+}
+
+/** Token counts are fractions once they are corrected by what requests use. */
+function whole(count: number): number {
+  return Math.min(0xffff_ffff, Math.round(count));
 }
 
 function probeDifference(before: ProbeCounts | undefined, { probe, canaryVector }: Reading) {

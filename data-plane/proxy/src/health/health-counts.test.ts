@@ -14,6 +14,8 @@ const target: TargetReport = {
   slow: 0,
   inFlight: 0,
   pendingTokens: 0,
+  doneTokens: 0,
+  waiting: undefined,
   ejected: false,
   draining: false,
   connectFailed: 0,

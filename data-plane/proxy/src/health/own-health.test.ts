@@ -40,6 +40,8 @@ const blank: TargetReport = {
   slow: 0,
   inFlight: 0,
   pendingTokens: 0,
+  doneTokens: 0,
+  waiting: undefined,
   ejected: false,
   draining: false,
   connectFailed: 0,
@@ -84,6 +86,7 @@ function open() {
     edge: { answered: 0, failed: 0 },
     backends: [...targets.values()].map((each) => ({ ...each })),
     peers: [],
+    pools: [],
   });
   const health = new OwnHealth({
     id: "proxy-1",

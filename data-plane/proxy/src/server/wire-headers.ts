@@ -1,7 +1,7 @@
 // Headers on both sides. Upstreams get an allow-list: no credentials and nothing hop-by-hop of the client's ever leaves.
 
 import type { IncomingHttpHeaders } from "node:http";
-import type { Candidate, UpstreamFailure } from "@meridian/data-core/attempt";
+import type { Choice, UpstreamFailure } from "@meridian/data-core/attempt";
 import type { RequestKind } from "@meridian/data-core/engine";
 import type { UpstreamCall } from "../upstream/upstream-call.ts";
 import type { HeaderList } from "./client-answer.ts";
@@ -15,6 +15,13 @@ export const hop = {
   timeout: "x-request-timeout-ms",
   /** "1": the body ends with the assistant's words, and the answer goes on from them. */
   continues: "x-meridian-continues",
+  /** The longest queue, in milliseconds, that the sender still gains by. */
+  queueMax: "x-meridian-queue-max-ms",
+  /** With it: the model and about how many tokens, so that it can be refused before its body has come. */
+  model: "x-meridian-model",
+  tokens: "x-meridian-tokens",
+  /** In a refusal: how long the request would have waited. */
+  queue: "x-meridian-queue-ms",
 } as const;
 
 /** Passed on as they are: they carry traces, and nothing else. */
@@ -33,7 +40,7 @@ export function upstreamPath(kind: RequestKind): string {
 /** Compressed streams would be held back by their compressor, so identity is asked for. */
 export function upstreamHeaders(
   exchange: Exchange,
-  candidate: Candidate,
+  { candidate, queueMaxMs }: Choice,
   isContinuation: boolean,
 ): HeaderList {
   const { arrival, decoded, request } = exchange;
@@ -53,16 +60,26 @@ export function upstreamHeaders(
   }
   if (candidate.kind === "peer") {
     addHopHeaders(exchange, headers);
+    if (queueMaxMs !== undefined) addQueueHeaders(exchange, headers, queueMaxMs);
     if (isContinuation) headers.push(hop.continues, "1");
   }
   return headers;
 }
 
 function addHopHeaders(exchange: Exchange, headers: HeaderList): void {
-  const { context, attempts } = exchange;
+  const { context, attempts, facts } = exchange;
+  // The other region takes the same route only if it sees what that goes by.
+  for (const [name, value] of Object.entries(facts?.headers ?? {})) headers.push(name, value);
   headers.push(hop.tenant, exchange.tenant, hop.from, context.settings.region);
   const leftMs = (attempts?.deadlineAt() ?? Number.POSITIVE_INFINITY) - context.clock.now();
   if (Number.isFinite(leftMs)) headers.push(hop.timeout, String(Math.max(1, Math.ceil(leftMs))));
+}
+
+/** Models' names may hold what headers can't. */
+function addQueueHeaders({ facts }: Exchange, headers: HeaderList, queueMaxMs: number): void {
+  if (facts === undefined) return;
+  headers.push(hop.queueMax, String(queueMaxMs), hop.model, encodeURIComponent(facts.model));
+  headers.push(hop.tokens, String(facts.inputTokens + (facts.outputTokensMax ?? 0)));
 }
 
 /** The head of an answer that an upstream gave. */
@@ -133,6 +150,33 @@ export function readDeadlineMs(headers: IncomingHttpHeaders): number | undefined
   const grpc = readGrpcTimeoutMs(headers["grpc-timeout"]);
   if (own === undefined || grpc === undefined) return own ?? grpc;
   return Math.min(own, grpc);
+}
+
+/** Between proxies alone. undefined: any queue is better than what the sender has. */
+export function readQueueMaxMs(headers: IncomingHttpHeaders): number | undefined {
+  const value = headers[hop.queueMax];
+  return typeof value === "string" && /^\d{1,8}$/.test(value) ? Number(value) : undefined;
+}
+
+/** Between proxies alone: enough to refuse a request by. undefined: something is missing, or is not fit. */
+export function readHopHead(
+  headers: IncomingHttpHeaders,
+): { readonly model: string; readonly tokens: number; readonly queueMaxMs: number } | undefined {
+  const queueMaxMs = readQueueMaxMs(headers);
+  const tokens = headers[hop.tokens];
+  const model = decoded(headers[hop.model]);
+  if (queueMaxMs === undefined || model === undefined) return undefined;
+  if (typeof tokens !== "string" || !/^\d{1,8}$/.test(tokens)) return undefined;
+  return { model, tokens: Number(tokens), queueMaxMs };
+}
+
+function decoded(value: HeaderValue): string | undefined {
+  if (typeof value !== "string") return undefined;
+  try {
+    return decodeURIComponent(value);
+  } catch {
+    return undefined;
+  }
 }
 
 type HeaderValue = string | string[] | undefined;

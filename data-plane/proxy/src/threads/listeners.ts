@@ -3,6 +3,7 @@
 import { availableParallelism } from "node:os";
 import type { EngineReport } from "@meridian/data-core/engine";
 import type { ToldVerdict } from "@meridian/data-core/health";
+import type { RegionPaths } from "@meridian/data-core/locality";
 import type { Clock, Problem, Random } from "@meridian/proto/base";
 import type { Snapshot } from "@meridian/proto/gen/snapshot_pb";
 import type { StateFrame } from "@meridian/proto/gen/sync_pb";
@@ -11,6 +12,7 @@ import type { Decisions } from "../decisions/index.ts";
 import type { Settings } from "../settings.ts";
 import type { MetricJson, ProxyMetrics } from "../telemetry.ts";
 import type { TlsFiles } from "../tls.ts";
+import type { BackendSight } from "./backend-sight.ts";
 
 export type Listeners = {
   /** Puts a snapshot in force on all threads or on none, then answers; no problems: it is in force. */
@@ -30,6 +32,10 @@ export type Listeners = {
   readonly close: () => Promise<void>;
   /** Of all threads. */
   readonly decisions: Pick<Decisions, "find" | "latest">;
+  /** Load of this region's backends, which the threads share. */
+  readonly backends: BackendSight;
+  /** What is known of the ways to other regions, likewise. */
+  readonly paths: RegionPaths;
   /** What threads beside the main one counted for the metrics. */
   readonly counted: () => Promise<Counted>;
 };

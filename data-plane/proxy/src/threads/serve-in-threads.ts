@@ -4,11 +4,13 @@
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { createCallBuffers, createEngine, openCallBuffers } from "@meridian/data-core/engine";
 import { createLoadBuffers, openLoadBuffers, SlotKeeper } from "@meridian/data-core/load";
+import type { RegionPaths } from "@meridian/data-core/locality";
 import { assertNever } from "@meridian/proto/base";
 import { DecisionRecordSchema } from "@meridian/proto/gen/decision_pb";
 import { StateFrameSchema } from "@meridian/proto/gen/sync_pb";
 import { type FoundDecisions, foundMax } from "../decisions/index.ts";
 import { within } from "../lifecycle.ts";
+import { BackendSight } from "./backend-sight.ts";
 import type { ListenerParts, Listeners } from "./listeners.ts";
 import { type FromThread, ownClockZeroMs, type Question, type ThreadStart } from "./messages.ts";
 import { SharedPolicy } from "./shared-policy.ts";
@@ -46,6 +48,8 @@ export function serveInThreads(parts: ListenerParts, threads: number): Listeners
         return records.slice(0, recordsMax);
       },
     },
+    backends: served.backends,
+    paths: served.paths,
     counted: () => served.counted(),
   };
 }
@@ -54,6 +58,8 @@ class ServingThreads {
   readonly #parts: ListenerParts;
   readonly #lines: readonly ThreadLine[];
   readonly engine;
+  readonly backends: BackendSight;
+  readonly paths: RegionPaths;
   readonly totals;
   readonly policy: SharedPolicy;
   readonly ports: SharedPorts;
@@ -65,17 +71,21 @@ class ServingThreads {
     this.#parts = parts;
     const { clock, random, settings, tls } = parts;
     const load = createLoadBuffers(threads);
-    const { table, totals } = openLoadBuffers(load, { count: threads, own: 0 });
-    const calls = createCallBuffers(table.slots);
+    const own = openLoadBuffers(load, { count: threads, own: 0 });
+    const { table, totals } = own;
+    const buffers = createCallBuffers(table.slots);
+    const calls = openCallBuffers(buffers);
     const keeper = new SlotKeeper(table, { shared: true });
     this.totals = totals;
     this.engine = createEngine({
       region: settings.region,
       random: random.fork("engine"),
-      load: { table, totals, slots: keeper },
-      calls: openCallBuffers(calls),
+      load: { ...own, slots: keeper },
+      calls,
     });
-    const start = { settings, tls, threads, clockZeroMs: ownClockZeroMs(), load, calls };
+    this.paths = calls.paths;
+    this.backends = new BackendSight({ engine: this.engine, load: table, calls });
+    const start = { settings, tls, threads, clockZeroMs: ownClockZeroMs(), load, calls: buffers };
     this.#lines = Array.from({ length: threads }, (_, thread) => this.#open({ ...start, thread }));
     this.policy = new SharedPolicy({
       threads,

@@ -10,7 +10,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file meridian/v1/policy.proto.
  */
 export const file_meridian_v1_policy: GenFile = /*@__PURE__*/
-  fileDesc("ChhtZXJpZGlhbi92MS9wb2xpY3kucHJvdG8SC21lcmlkaWFuLnYxIukBCgZQb2xpY3kSJAoHcmVnaW9ucxgBIAMoCzITLm1lcmlkaWFuLnYxLlJlZ2lvbhImCghiYWNrZW5kcxgCIAMoCzIULm1lcmlkaWFuLnYxLkJhY2tlbmQSIgoGbW9kZWxzGAMgAygLMhIubWVyaWRpYW4udjEuTW9kZWwSIgoGcm91dGVzGAQgAygLMhIubWVyaWRpYW4udjEuUm91dGUSJAoHdGVuYW50cxgFIAMoCzITLm1lcmlkaWFuLnYxLlRlbmFudBIjCgZoZWFsdGgYBiABKAsyEy5tZXJpZGlhbi52MS5IZWFsdGgiKAoGSGVhbHRoEh4KFmZhbHNlX2FsYXJtc19wZXJfbW9udGgYASABKAEiYAoGUmVnaW9uEgwKBG5hbWUYASABKAkSJwoIbG9jYXRpb24YAiABKAsyFS5tZXJpZGlhbi52MS5Mb2NhdGlvbhIQCghlbmRwb2ludBgDIAEoCRINCgVwZWVycxgEIAMoCSI+CghMb2NhdGlvbhIQCgNsYXQYASABKAFIAIgBARIQCgNsb24YAiABKAFIAYgBAUIGCgRfbGF0QgYKBF9sb24iiAIKB0JhY2tlbmQSDAoEbmFtZRgBIAEoCRIOCgZyZWdpb24YAiABKAkSCwoDdXJsGAMgASgJEicKCHByb3RvY29sGAQgASgOMhUubWVyaWRpYW4udjEuUHJvdG9jb2wSIwoGc2VydmVzGAUgAygLMhMubWVyaWRpYW4udjEuU2VydmVzEhMKBndlaWdodBgGIAEoAUgAiAEBEicKCGNhcGFjaXR5GAcgASgLMhUubWVyaWRpYW4udjEuQ2FwYWNpdHkSIQoFcHJvYmUYCCABKAsyEi5tZXJpZGlhbi52MS5Qcm9iZRIYChBhc3Npc3RhbnRfcHJlZml4GAkgASgJQgkKB193ZWlnaHQiIwoGU2VydmVzEg0KBW1vZGVsGAEgASgJEgoKAmFzGAIgASgJIlcKCENhcGFjaXR5EhMKC2NvbmN1cnJlbmN5GAEgASgNEhsKE3JlcXVlc3RzX3Blcl9taW51dGUYAiABKA0SGQoRdG9rZW5zX3Blcl9taW51dGUYAyABKA0iTgoFUHJvYmUSIwoGY2FuYXJ5GAEgASgLMhMubWVyaWRpYW4udjEuQ2FuYXJ5EhIKCmxhdGVuY3lfbXMYAiABKA0SDAoEcGF0aBgDIAEoCSJrCgZDYW5hcnkSDgoGcHJvbXB0GAEgASgJEg4KBmV4cGVjdBgCIAEoCRIPCgdwYXR0ZXJuGAMgASgJEg0KBWlucHV0GAQgASgJEhIKCm1heF90b2tlbnMYBSABKA0SDQoFbW9kZWwYBiABKAkifgoFTW9kZWwSDAoEbmFtZRgBIAEoCRIPCgdhbGlhc2VzGAIgAygJEhYKDmNvbnRleHRfdG9rZW5zGAMgASgNEhAKCGZlYXR1cmVzGAQgAygJEhIKCmRlZ3JhZGVfdG8YBSADKAkSGAoQY29udGludWVfc3RyZWFtcxgGIAEoCCKbAgoFUm91dGUSDAoEbmFtZRgBIAEoCRIhCgVtYXRjaBgCIAEoCzISLm1lcmlkaWFuLnYxLk1hdGNoEiQKB3RhcmdldHMYAyADKAsyEy5tZXJpZGlhbi52MS5UYXJnZXQSDwoHYmFsYW5jZRgEIAEoCRInCgh0aW1lb3V0cxgFIAEoCzIVLm1lcmlkaWFuLnYxLlRpbWVvdXRzEiEKBXJldHJ5GAYgASgLMhIubWVyaWRpYW4udjEuUmV0cnkSKQoJb2JqZWN0aXZlGAcgASgLMhYubWVyaWRpYW4udjEuT2JqZWN0aXZlEhAKCGZhbGxiYWNrGAggAygJEiEKBWhlZGdlGAkgASgLMhIubWVyaWRpYW4udjEuSGVkZ2UiKAoFTWF0Y2gSDgoGbW9kZWxzGAEgAygJEg8KB3RlbmFudHMYAiADKAkiNwoGVGFyZ2V0Eg0KBW1vZGVsGAEgASgJEhMKBndlaWdodBgCIAEoDUgAiAEBQgkKB193ZWlnaHQirQEKCFRpbWVvdXRzEhIKCmNvbm5lY3RfbXMYASABKA0SFgoOZmlyc3RfdG9rZW5fbXMYAiABKA0SIwobZmlyc3RfdG9rZW5fbXNfcGVyXzFrX2lucHV0GAMgASgNEhkKEWJldHdlZW5fdG9rZW5zX21zGAQgASgNEhAKCHRvdGFsX21zGAUgASgNEhIKCmhlYWRlcnNfbXMYBiABKA0SDwoHc2xvd19tcxgHIAEoDSIxCgVSZXRyeRIQCghhdHRlbXB0cxgBIAEoDRIWCg5idWRnZXRfcGVyY2VudBgCIAEoDSIvCgVIZWRnZRIWCg5idWRnZXRfcGVyY2VudBgBIAEoDRIOCgZtaW5fbXMYAiABKA0iIwoJT2JqZWN0aXZlEhYKDmZpcnN0X3Rva2VuX21zGAEgASgNIoABCgZUZW5hbnQSDAoEbmFtZRgBIAEoCRIeCgRrZXlzGAIgAygLMhAubWVyaWRpYW4udjEuS2V5EhEKCXJlc2lkZW5jeRgDIAMoCRIQCghwcmlvcml0eRgEIAEoDRIjCgZsaW1pdHMYBSABKAsyEy5tZXJpZGlhbi52MS5MaW1pdHMiFQoDS2V5Eg4KBnNoYTI1NhgBIAEoCSJACgZMaW1pdHMSGwoTcmVxdWVzdHNfcGVyX21pbnV0ZRgBIAEoDRIZChF0b2tlbnNfcGVyX21pbnV0ZRgCIAEoDSpLCghQcm90b2NvbBIYChRQUk9UT0NPTF9VTlNQRUNJRklFRBAAEgoKBm9wZW5haRABEg0KCWFudGhyb3BpYxACEgoKBm9sbGFtYRADYgZwcm90bzM");
+  fileDesc("ChhtZXJpZGlhbi92MS9wb2xpY3kucHJvdG8SC21lcmlkaWFuLnYxIukBCgZQb2xpY3kSJAoHcmVnaW9ucxgBIAMoCzITLm1lcmlkaWFuLnYxLlJlZ2lvbhImCghiYWNrZW5kcxgCIAMoCzIULm1lcmlkaWFuLnYxLkJhY2tlbmQSIgoGbW9kZWxzGAMgAygLMhIubWVyaWRpYW4udjEuTW9kZWwSIgoGcm91dGVzGAQgAygLMhIubWVyaWRpYW4udjEuUm91dGUSJAoHdGVuYW50cxgFIAMoCzITLm1lcmlkaWFuLnYxLlRlbmFudBIjCgZoZWFsdGgYBiABKAsyEy5tZXJpZGlhbi52MS5IZWFsdGgiKAoGSGVhbHRoEh4KFmZhbHNlX2FsYXJtc19wZXJfbW9udGgYASABKAEiYAoGUmVnaW9uEgwKBG5hbWUYASABKAkSJwoIbG9jYXRpb24YAiABKAsyFS5tZXJpZGlhbi52MS5Mb2NhdGlvbhIQCghlbmRwb2ludBgDIAEoCRINCgVwZWVycxgEIAMoCSI+CghMb2NhdGlvbhIQCgNsYXQYASABKAFIAIgBARIQCgNsb24YAiABKAFIAYgBAUIGCgRfbGF0QgYKBF9sb24ingIKB0JhY2tlbmQSDAoEbmFtZRgBIAEoCRIOCgZyZWdpb24YAiABKAkSCwoDdXJsGAMgASgJEicKCHByb3RvY29sGAQgASgOMhUubWVyaWRpYW4udjEuUHJvdG9jb2wSIwoGc2VydmVzGAUgAygLMhMubWVyaWRpYW4udjEuU2VydmVzEhMKBndlaWdodBgGIAEoAUgAiAEBEicKCGNhcGFjaXR5GAcgASgLMhUubWVyaWRpYW4udjEuQ2FwYWNpdHkSIQoFcHJvYmUYCCABKAsyEi5tZXJpZGlhbi52MS5Qcm9iZRIYChBhc3Npc3RhbnRfcHJlZml4GAkgASgJEhQKDG1ldHJpY3NfcGF0aBgKIAEoCUIJCgdfd2VpZ2h0IiMKBlNlcnZlcxINCgVtb2RlbBgBIAEoCRIKCgJhcxgCIAEoCSJXCghDYXBhY2l0eRITCgtjb25jdXJyZW5jeRgBIAEoDRIbChNyZXF1ZXN0c19wZXJfbWludXRlGAIgASgNEhkKEXRva2Vuc19wZXJfbWludXRlGAMgASgNIk4KBVByb2JlEiMKBmNhbmFyeRgBIAEoCzITLm1lcmlkaWFuLnYxLkNhbmFyeRISCgpsYXRlbmN5X21zGAIgASgNEgwKBHBhdGgYAyABKAkiawoGQ2FuYXJ5Eg4KBnByb21wdBgBIAEoCRIOCgZleHBlY3QYAiABKAkSDwoHcGF0dGVybhgDIAEoCRINCgVpbnB1dBgEIAEoCRISCgptYXhfdG9rZW5zGAUgASgNEg0KBW1vZGVsGAYgASgJIn4KBU1vZGVsEgwKBG5hbWUYASABKAkSDwoHYWxpYXNlcxgCIAMoCRIWCg5jb250ZXh0X3Rva2VucxgDIAEoDRIQCghmZWF0dXJlcxgEIAMoCRISCgpkZWdyYWRlX3RvGAUgAygJEhgKEGNvbnRpbnVlX3N0cmVhbXMYBiABKAgi6QIKBVJvdXRlEgwKBG5hbWUYASABKAkSIQoFbWF0Y2gYAiABKAsyEi5tZXJpZGlhbi52MS5NYXRjaBIkCgd0YXJnZXRzGAMgAygLMhMubWVyaWRpYW4udjEuVGFyZ2V0Eg8KB2JhbGFuY2UYBCABKAkSJwoIdGltZW91dHMYBSABKAsyFS5tZXJpZGlhbi52MS5UaW1lb3V0cxIhCgVyZXRyeRgGIAEoCzISLm1lcmlkaWFuLnYxLlJldHJ5EikKCW9iamVjdGl2ZRgHIAEoCzIWLm1lcmlkaWFuLnYxLk9iamVjdGl2ZRIQCghmYWxsYmFjaxgIIAMoCRIhCgVoZWRnZRgJIAEoCzISLm1lcmlkaWFuLnYxLkhlZGdlEiMKBnNoYWRvdxgKIAEoCzITLm1lcmlkaWFuLnYxLlNoYWRvdxInCghhZmZpbml0eRgLIAEoCzIVLm1lcmlkaWFuLnYxLkFmZmluaXR5IowBCgVNYXRjaBIOCgZtb2RlbHMYASADKAkSDwoHdGVuYW50cxgCIAMoCRIpCgdoZWFkZXJzGAMgAygLMhgubWVyaWRpYW4udjEuSGVhZGVyTWF0Y2gSKAoJcHJvdG9jb2xzGAQgAygOMhUubWVyaWRpYW4udjEuUHJvdG9jb2wSDQoFcGF0aHMYBSADKAkiKgoLSGVhZGVyTWF0Y2gSDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoCSI9CgZTaGFkb3cSDQoFbW9kZWwYASABKAkSDwoHcGVyY2VudBgCIAEoDRITCgtjb25jdXJyZW5jeRgDIAEoDSIaCghBZmZpbml0eRIOCgZoZWFkZXIYASABKAkiNwoGVGFyZ2V0Eg0KBW1vZGVsGAEgASgJEhMKBndlaWdodBgCIAEoDUgAiAEBQgkKB193ZWlnaHQirQEKCFRpbWVvdXRzEhIKCmNvbm5lY3RfbXMYASABKA0SFgoOZmlyc3RfdG9rZW5fbXMYAiABKA0SIwobZmlyc3RfdG9rZW5fbXNfcGVyXzFrX2lucHV0GAMgASgNEhkKEWJldHdlZW5fdG9rZW5zX21zGAQgASgNEhAKCHRvdGFsX21zGAUgASgNEhIKCmhlYWRlcnNfbXMYBiABKA0SDwoHc2xvd19tcxgHIAEoDSIxCgVSZXRyeRIQCghhdHRlbXB0cxgBIAEoDRIWCg5idWRnZXRfcGVyY2VudBgCIAEoDSIvCgVIZWRnZRIWCg5idWRnZXRfcGVyY2VudBgBIAEoDRIOCgZtaW5fbXMYAiABKA0iIwoJT2JqZWN0aXZlEhYKDmZpcnN0X3Rva2VuX21zGAEgASgNIoABCgZUZW5hbnQSDAoEbmFtZRgBIAEoCRIeCgRrZXlzGAIgAygLMhAubWVyaWRpYW4udjEuS2V5EhEKCXJlc2lkZW5jeRgDIAMoCRIQCghwcmlvcml0eRgEIAEoDRIjCgZsaW1pdHMYBSABKAsyEy5tZXJpZGlhbi52MS5MaW1pdHMiFQoDS2V5Eg4KBnNoYTI1NhgBIAEoCSJACgZMaW1pdHMSGwoTcmVxdWVzdHNfcGVyX21pbnV0ZRgBIAEoDRIZChF0b2tlbnNfcGVyX21pbnV0ZRgCIAEoDSpLCghQcm90b2NvbBIYChRQUk9UT0NPTF9VTlNQRUNJRklFRBAAEgoKBm9wZW5haRABEg0KCWFudGhyb3BpYxACEgoKBm9sbGFtYRADYgZwcm90bzM");
 
 /**
  * Everything that Meridian routes by.
@@ -217,6 +217,14 @@ export type Backend = Message<"meridian.v1.Backend"> & {
    * @generated from field: string assistant_prefix = 9;
    */
   assistantPrefix: string;
+
+  /**
+   * Path of the server's Prometheus metrics, out of which its queue is read (vLLM, SGLang, llama.cpp); default /metrics.
+   * "none": they are not read. A server without them is one whose queue is not known, never a full one.
+   *
+   * @generated from field: string metrics_path = 10;
+   */
+  metricsPath: string;
 };
 
 /**
@@ -470,7 +478,7 @@ export type Route = Message<"meridian.v1.Route"> & {
 
   /**
    * Which steps are allowed when no local backend can answer:
-   * local-queue, remote, degrade. Default: remote.
+   * local-queue, remote, degrade. Default: local-queue and remote.
    *
    * @generated from field: repeated string fallback = 8;
    */
@@ -482,6 +490,20 @@ export type Route = Message<"meridian.v1.Route"> & {
    * @generated from field: meridian.v1.Hedge hedge = 9;
    */
   hedge?: Hedge | undefined;
+
+  /**
+   * Copies of some requests go to another model; clients never see or wait for them. Not set: none.
+   *
+   * @generated from field: meridian.v1.Shadow shadow = 10;
+   */
+  shadow?: Shadow | undefined;
+
+  /**
+   * Requests of one session go to one backend while it can take them. Not set: each request is on its own.
+   *
+   * @generated from field: meridian.v1.Affinity affinity = 11;
+   */
+  affinity?: Affinity | undefined;
 };
 
 /**
@@ -508,6 +530,27 @@ export type Match = Message<"meridian.v1.Match"> & {
    * @generated from field: repeated string tenants = 2;
    */
   tenants: string[];
+
+  /**
+   * All of them must match.
+   *
+   * @generated from field: repeated meridian.v1.HeaderMatch headers = 3;
+   */
+  headers: HeaderMatch[];
+
+  /**
+   * The language that the client speaks.
+   *
+   * @generated from field: repeated meridian.v1.Protocol protocols = 4;
+   */
+  protocols: Protocol[];
+
+  /**
+   * Paths or patterns with *: /v1/embeddings
+   *
+   * @generated from field: repeated string paths = 5;
+   */
+  paths: string[];
 };
 
 /**
@@ -516,6 +559,90 @@ export type Match = Message<"meridian.v1.Match"> & {
  */
 export const MatchSchema: GenMessage<Match> = /*@__PURE__*/
   messageDesc(file_meridian_v1_policy, 11);
+
+/**
+ * A header that a request must have.
+ *
+ * @generated from message meridian.v1.HeaderMatch
+ */
+export type HeaderMatch = Message<"meridian.v1.HeaderMatch"> & {
+  /**
+   * In any case.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * A text, or a pattern with * as wildcard.
+   *
+   * @generated from field: string value = 2;
+   */
+  value: string;
+};
+
+/**
+ * Describes the message meridian.v1.HeaderMatch.
+ * Use `create(HeaderMatchSchema)` to create a new message.
+ */
+export const HeaderMatchSchema: GenMessage<HeaderMatch> = /*@__PURE__*/
+  messageDesc(file_meridian_v1_policy, 12);
+
+/**
+ * Requests copied to a model that is tried out. Its answers are counted and thrown away.
+ *
+ * @generated from message meridian.v1.Shadow
+ */
+export type Shadow = Message<"meridian.v1.Shadow"> & {
+  /**
+   * The model that gets the copies. Only backends of the own region take them, within the tenant's residency.
+   *
+   * @generated from field: string model = 1;
+   */
+  model: string;
+
+  /**
+   * Share of the route's requests; 1 to 100.
+   *
+   * @generated from field: uint32 percent = 2;
+   */
+  percent: number;
+
+  /**
+   * Copies under way in one proxy at once, at most; default 16. Beyond it none is made.
+   *
+   * @generated from field: uint32 concurrency = 3;
+   */
+  concurrency: number;
+};
+
+/**
+ * Describes the message meridian.v1.Shadow.
+ * Use `create(ShadowSchema)` to create a new message.
+ */
+export const ShadowSchema: GenMessage<Shadow> = /*@__PURE__*/
+  messageDesc(file_meridian_v1_policy, 13);
+
+/**
+ * What makes requests one session.
+ *
+ * @generated from message meridian.v1.Affinity
+ */
+export type Affinity = Message<"meridian.v1.Affinity"> & {
+  /**
+   * Lower-case name of the header that carries the session.
+   *
+   * @generated from field: string header = 1;
+   */
+  header: string;
+};
+
+/**
+ * Describes the message meridian.v1.Affinity.
+ * Use `create(AffinitySchema)` to create a new message.
+ */
+export const AffinitySchema: GenMessage<Affinity> = /*@__PURE__*/
+  messageDesc(file_meridian_v1_policy, 14);
 
 /**
  * A model with its share of the route's requests.
@@ -541,7 +668,7 @@ export type Target = Message<"meridian.v1.Target"> & {
  * Use `create(TargetSchema)` to create a new message.
  */
 export const TargetSchema: GenMessage<Target> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_policy, 12);
+  messageDesc(file_meridian_v1_policy, 15);
 
 /**
  * Limits in time for a request of a route; 0 takes the default.
@@ -605,7 +732,7 @@ export type Timeouts = Message<"meridian.v1.Timeouts"> & {
  * Use `create(TimeoutsSchema)` to create a new message.
  */
 export const TimeoutsSchema: GenMessage<Timeouts> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_policy, 13);
+  messageDesc(file_meridian_v1_policy, 16);
 
 /**
  * How often a request may be tried before its first token was sent.
@@ -633,7 +760,7 @@ export type Retry = Message<"meridian.v1.Retry"> & {
  * Use `create(RetrySchema)` to create a new message.
  */
 export const RetrySchema: GenMessage<Retry> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_policy, 14);
+  messageDesc(file_meridian_v1_policy, 17);
 
 /**
  * When a backend takes longer for its first token than it takes for 95 % of its requests, another one is asked as
@@ -662,7 +789,7 @@ export type Hedge = Message<"meridian.v1.Hedge"> & {
  * Use `create(HedgeSchema)` to create a new message.
  */
 export const HedgeSchema: GenMessage<Hedge> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_policy, 15);
+  messageDesc(file_meridian_v1_policy, 18);
 
 /**
  * What the route promises its clients.
@@ -681,7 +808,7 @@ export type Objective = Message<"meridian.v1.Objective"> & {
  * Use `create(ObjectiveSchema)` to create a new message.
  */
 export const ObjectiveSchema: GenMessage<Objective> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_policy, 16);
+  messageDesc(file_meridian_v1_policy, 19);
 
 /**
  * Somebody who may ask.
@@ -722,7 +849,7 @@ export type Tenant = Message<"meridian.v1.Tenant"> & {
  * Use `create(TenantSchema)` to create a new message.
  */
 export const TenantSchema: GenMessage<Tenant> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_policy, 17);
+  messageDesc(file_meridian_v1_policy, 20);
 
 /**
  * An API key, of which only the hash is kept.
@@ -743,7 +870,7 @@ export type Key = Message<"meridian.v1.Key"> & {
  * Use `create(KeySchema)` to create a new message.
  */
 export const KeySchema: GenMessage<Key> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_policy, 18);
+  messageDesc(file_meridian_v1_policy, 21);
 
 /**
  * A tenant's limits; 0 is "no limit".
@@ -767,7 +894,7 @@ export type Limits = Message<"meridian.v1.Limits"> & {
  * Use `create(LimitsSchema)` to create a new message.
  */
 export const LimitsSchema: GenMessage<Limits> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_policy, 19);
+  messageDesc(file_meridian_v1_policy, 22);
 
 /**
  * The language that a backend speaks.

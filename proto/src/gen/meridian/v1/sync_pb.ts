@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file meridian/v1/sync.proto.
  */
 export const file_meridian_v1_sync: GenFile = /*@__PURE__*/
-  fileDesc("ChZtZXJpZGlhbi92MS9zeW5jLnByb3RvEgttZXJpZGlhbi52MSJVCgdQcm9ibGVtEgwKBGNvZGUYASABKAkSDAoEcGF0aBgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEgwKBGhpbnQYBCABKAkSDwoHd2FybmluZxgFIAEoCCIxCgROb2RlEgoKAmlkGAEgASgJEg4KBnJlZ2lvbhgCIAEoCRINCgVidWlsZBgDIAEoCSKeAwoNUG9saWN5UmVxdWVzdBIxCgVoZWxsbxgBIAEoCzIgLm1lcmlkaWFuLnYxLlBvbGljeVJlcXVlc3QuSGVsbG9IABItCgNhY2sYAiABKAsyHi5tZXJpZGlhbi52MS5Qb2xpY3lSZXF1ZXN0LkFja0gAEi8KBG5hY2sYAyABKAsyHy5tZXJpZGlhbi52MS5Qb2xpY3lSZXF1ZXN0Lk5hY2tIABpfCgVIZWxsbxIfCgRub2RlGAEgASgLMhEubWVyaWRpYW4udjEuTm9kZRIiCgRoZWxkGAIgASgLMhQubWVyaWRpYW4udjEuVmVyc2lvbhIRCgloZWxkX2hhc2gYAyABKAkaOgoDQWNrEiUKB3ZlcnNpb24YASABKAsyFC5tZXJpZGlhbi52MS5WZXJzaW9uEgwKBGhhc2gYAiABKAkaVQoETmFjaxIlCgd2ZXJzaW9uGAEgASgLMhQubWVyaWRpYW4udjEuVmVyc2lvbhImCghwcm9ibGVtcxgCIAMoCzIULm1lcmlkaWFuLnYxLlByb2JsZW1CBgoEa2luZCKeAQoKUG9saWN5UHVzaBIlCgd2ZXJzaW9uGAEgASgLMhQubWVyaWRpYW4udjEuVmVyc2lvbhIRCglmcm9tX2hhc2gYAiABKAkSDAoEaGFzaBgDIAEoCRIOCgZyZWdpb24YBCABKAkSJgoHdXBzZXJ0cxgFIAMoCzIVLm1lcmlkaWFuLnYxLlJlc291cmNlEhAKCHJlbW92YWxzGAYgAygJIi8KDFN0YXRlUmVxdWVzdBIfCgRub2RlGAEgASgLMhEubWVyaWRpYW4udjEuTm9kZSK1AQoKU3RhdGVGcmFtZRIQCghzZXF1ZW5jZRgBIAEoBBIkCgZwb2xpY3kYAiABKAsyFC5tZXJpZGlhbi52MS5WZXJzaW9uEikKB3JlZ2lvbnMYAyADKAsyGC5tZXJpZGlhbi52MS5SZWdpb25TdGF0ZRIrCghiYWNrZW5kcxgEIAMoCzIZLm1lcmlkaWFuLnYxLkJhY2tlbmRTdGF0ZRIXCg9zdG9yZV9yZWFjaGFibGUYBSABKAgiewoLUmVnaW9uU3RhdGUSDAoEbmFtZRgBIAEoCRIQCghkcmFpbmluZxgCIAEoCBIOCgZhZ2VfbXMYAyABKA0SJQoFcG9vbHMYBCADKAsyFi5tZXJpZGlhbi52MS5Qb29sU3RhdGUSFQoNZHJhaW5fbGVmdF9tcxgFIAEoDSI/CglQb29sU3RhdGUSDQoFbW9kZWwYASABKAkSEAoIYmFja2VuZHMYAiABKA0SEQoJYXZhaWxhYmxlGAMgASgNIs0BCgxCYWNrZW5kU3RhdGUSDAoEbmFtZRgBIAEoCRIlCgd2ZXJkaWN0GAIgASgOMhQubWVyaWRpYW4udjEuVmVyZGljdBIQCghkcmFpbmluZxgDIAEoCBIVCg1kcmFpbl9sZWZ0X21zGAQgASgNEg0KBXNoYXJlGAUgASgNEg8KB3Byb3ZpbmcYBiABKAgSFwoPZnJlZXplX2Jhc2VsaW5lGAcgASgIEg8KB3Byb2JlcnMYCCADKAkSFQoNY2FuYXJ5X3ZlY3RvchgJIAMoAiLmAQoLUmVwb3J0RnJhbWUSHwoEbm9kZRgBIAEoCzIRLm1lcmlkaWFuLnYxLk5vZGUSEAoIc2VxdWVuY2UYAiABKAQSJQoHYXBwbGllZBgDIAEoCzIULm1lcmlkaWFuLnYxLlZlcnNpb24SLAoIYmFja2VuZHMYBCADKAsyGi5tZXJpZGlhbi52MS5CYWNrZW5kUmVwb3J0EhQKDHN0YXRlX2FnZV9tcxgFIAEoDRIVCg1saXZlX3JlcXVlc3RzGAYgASgNEhAKCGRyYWluaW5nGAcgASgIEhAKCHJlcXVlc3RzGAggASgEIrECCg1CYWNrZW5kUmVwb3J0EgwKBG5hbWUYASABKAkSDwoHc3RhcnRlZBgCIAEoDRIRCglzdWNjZWVkZWQYAyABKA0SDgoGZmFpbGVkGAQgASgNEhEKCWluX2ZsaWdodBgFIAEoDRIPCgdlamVjdGVkGAYgASgIEhYKDmNvbm5lY3RfZmFpbGVkGAcgASgNEg0KBXRpbWVkGAggASgNEgwKBHNsb3cYCSABKA0SDgoGcHJvYmVzGAogASgNEhUKDXByb2Jlc19mYWlsZWQYCyABKA0SEAoIY2FuYXJpZXMYDCABKA0SFgoOY2FuYXJpZXNfd3JvbmcYDSABKA0SHQoVY2FuYXJ5X3Rva2Vuc19wZXJfZGF5GA4gASgNEhUKDWNhbmFyeV92ZWN0b3IYDyADKAIiHQoJUmVwb3J0QWNrEhAKCHNlcXVlbmNlGAEgASgEIicKCFF1ZXN0aW9uEgoKAmlkGAEgASgEEg8KB2V4cGxhaW4YAiABKAki3wEKBkFuc3dlchIiCgVoZWxsbxgBIAEoCzIRLm1lcmlkaWFuLnYxLk5vZGVIABI2CgtleHBsYW5hdGlvbhgCIAEoCzIfLm1lcmlkaWFuLnYxLkFuc3dlci5FeHBsYW5hdGlvbkgAEhAKCHF1ZXN0aW9uGAMgASgEGl8KC0V4cGxhbmF0aW9uEiwKB3JlY29yZHMYASADKAsyGy5tZXJpZGlhbi52MS5EZWNpc2lvblJlY29yZBIRCglvbGRlc3RfbXMYAiABKAQSDwoHZmFpbHVyZRgDIAEoCUIGCgRraW5kKkwKB1ZlcmRpY3QSFwoTVkVSRElDVF9VTlNQRUNJRklFRBAAEgsKB2hlYWx0aHkQARIMCghkZWdyYWRlZBACEg0KCXVuaGVhbHRoeRADMowCCgtTeW5jU2VydmljZRJBCgZQb2xpY3kSGi5tZXJpZGlhbi52MS5Qb2xpY3lSZXF1ZXN0GhcubWVyaWRpYW4udjEuUG9saWN5UHVzaCgBMAESPQoFU3RhdGUSGS5tZXJpZGlhbi52MS5TdGF0ZVJlcXVlc3QaFy5tZXJpZGlhbi52MS5TdGF0ZUZyYW1lMAESPgoGUmVwb3J0EhgubWVyaWRpYW4udjEuUmVwb3J0RnJhbWUaFi5tZXJpZGlhbi52MS5SZXBvcnRBY2soATABEjsKCVF1ZXN0aW9ucxITLm1lcmlkaWFuLnYxLkFuc3dlchoVLm1lcmlkaWFuLnYxLlF1ZXN0aW9uKAEwAWIGcHJvdG8z", [file_meridian_v1_decision, file_meridian_v1_snapshot]);
+  fileDesc("ChZtZXJpZGlhbi92MS9zeW5jLnByb3RvEgttZXJpZGlhbi52MSJVCgdQcm9ibGVtEgwKBGNvZGUYASABKAkSDAoEcGF0aBgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEgwKBGhpbnQYBCABKAkSDwoHd2FybmluZxgFIAEoCCIxCgROb2RlEgoKAmlkGAEgASgJEg4KBnJlZ2lvbhgCIAEoCRINCgVidWlsZBgDIAEoCSKeAwoNUG9saWN5UmVxdWVzdBIxCgVoZWxsbxgBIAEoCzIgLm1lcmlkaWFuLnYxLlBvbGljeVJlcXVlc3QuSGVsbG9IABItCgNhY2sYAiABKAsyHi5tZXJpZGlhbi52MS5Qb2xpY3lSZXF1ZXN0LkFja0gAEi8KBG5hY2sYAyABKAsyHy5tZXJpZGlhbi52MS5Qb2xpY3lSZXF1ZXN0Lk5hY2tIABpfCgVIZWxsbxIfCgRub2RlGAEgASgLMhEubWVyaWRpYW4udjEuTm9kZRIiCgRoZWxkGAIgASgLMhQubWVyaWRpYW4udjEuVmVyc2lvbhIRCgloZWxkX2hhc2gYAyABKAkaOgoDQWNrEiUKB3ZlcnNpb24YASABKAsyFC5tZXJpZGlhbi52MS5WZXJzaW9uEgwKBGhhc2gYAiABKAkaVQoETmFjaxIlCgd2ZXJzaW9uGAEgASgLMhQubWVyaWRpYW4udjEuVmVyc2lvbhImCghwcm9ibGVtcxgCIAMoCzIULm1lcmlkaWFuLnYxLlByb2JsZW1CBgoEa2luZCKeAQoKUG9saWN5UHVzaBIlCgd2ZXJzaW9uGAEgASgLMhQubWVyaWRpYW4udjEuVmVyc2lvbhIRCglmcm9tX2hhc2gYAiABKAkSDAoEaGFzaBgDIAEoCRIOCgZyZWdpb24YBCABKAkSJgoHdXBzZXJ0cxgFIAMoCzIVLm1lcmlkaWFuLnYxLlJlc291cmNlEhAKCHJlbW92YWxzGAYgAygJIi8KDFN0YXRlUmVxdWVzdBIfCgRub2RlGAEgASgLMhEubWVyaWRpYW4udjEuTm9kZSLdAQoKU3RhdGVGcmFtZRIQCghzZXF1ZW5jZRgBIAEoBBIkCgZwb2xpY3kYAiABKAsyFC5tZXJpZGlhbi52MS5WZXJzaW9uEikKB3JlZ2lvbnMYAyADKAsyGC5tZXJpZGlhbi52MS5SZWdpb25TdGF0ZRIrCghiYWNrZW5kcxgEIAMoCzIZLm1lcmlkaWFuLnYxLkJhY2tlbmRTdGF0ZRIXCg9zdG9yZV9yZWFjaGFibGUYBSABKAgSJgoIb3V0Zmxvd3MYBiADKAsyFC5tZXJpZGlhbi52MS5PdXRmbG93IjcKB091dGZsb3cSDQoFbW9kZWwYASABKAkSDgoGcmVnaW9uGAIgASgJEg0KBXNoYXJlGAMgASgNInsKC1JlZ2lvblN0YXRlEgwKBG5hbWUYASABKAkSEAoIZHJhaW5pbmcYAiABKAgSDgoGYWdlX21zGAMgASgNEiUKBXBvb2xzGAQgAygLMhYubWVyaWRpYW4udjEuUG9vbFN0YXRlEhUKDWRyYWluX2xlZnRfbXMYBSABKA0ihwEKCVBvb2xTdGF0ZRINCgVtb2RlbBgBIAEoCRIQCghiYWNrZW5kcxgCIAEoDRIRCglhdmFpbGFibGUYAyABKA0SFwoPY2FwYWNpdHlfdG9rZW5zGAQgASgNEhUKDWRlbWFuZF90b2tlbnMYBSABKA0SFgoOcGVuZGluZ190b2tlbnMYBiABKA0izQEKDEJhY2tlbmRTdGF0ZRIMCgRuYW1lGAEgASgJEiUKB3ZlcmRpY3QYAiABKA4yFC5tZXJpZGlhbi52MS5WZXJkaWN0EhAKCGRyYWluaW5nGAMgASgIEhUKDWRyYWluX2xlZnRfbXMYBCABKA0SDQoFc2hhcmUYBSABKA0SDwoHcHJvdmluZxgGIAEoCBIXCg9mcmVlemVfYmFzZWxpbmUYByABKAgSDwoHcHJvYmVycxgIIAMoCRIVCg1jYW5hcnlfdmVjdG9yGAkgAygCIo4CCgtSZXBvcnRGcmFtZRIfCgRub2RlGAEgASgLMhEubWVyaWRpYW4udjEuTm9kZRIQCghzZXF1ZW5jZRgCIAEoBBIlCgdhcHBsaWVkGAMgASgLMhQubWVyaWRpYW4udjEuVmVyc2lvbhIsCghiYWNrZW5kcxgEIAMoCzIaLm1lcmlkaWFuLnYxLkJhY2tlbmRSZXBvcnQSFAoMc3RhdGVfYWdlX21zGAUgASgNEhUKDWxpdmVfcmVxdWVzdHMYBiABKA0SEAoIZHJhaW5pbmcYByABKAgSEAoIcmVxdWVzdHMYCCABKAQSJgoFcG9vbHMYCSADKAsyFy5tZXJpZGlhbi52MS5Qb29sUmVwb3J0InMKClBvb2xSZXBvcnQSDQoFbW9kZWwYASABKAkSEAoIcmVxdWVzdHMYAiABKA0SDgoGdG9rZW5zGAMgASgNEgwKBGhlbGQYBCABKA0SEwoLaGVsZF90b2tlbnMYBSABKA0SEQoJc2VudF9hd2F5GAYgASgNIoADCg1CYWNrZW5kUmVwb3J0EgwKBG5hbWUYASABKAkSDwoHc3RhcnRlZBgCIAEoDRIRCglzdWNjZWVkZWQYAyABKA0SDgoGZmFpbGVkGAQgASgNEhEKCWluX2ZsaWdodBgFIAEoDRIPCgdlamVjdGVkGAYgASgIEhYKDmNvbm5lY3RfZmFpbGVkGAcgASgNEg0KBXRpbWVkGAggASgNEgwKBHNsb3cYCSABKA0SDgoGcHJvYmVzGAogASgNEhUKDXByb2Jlc19mYWlsZWQYCyABKA0SEAoIY2FuYXJpZXMYDCABKA0SFgoOY2FuYXJpZXNfd3JvbmcYDSABKA0SHQoVY2FuYXJ5X3Rva2Vuc19wZXJfZGF5GA4gASgNEhUKDWNhbmFyeV92ZWN0b3IYDyADKAISFgoOcGVuZGluZ190b2tlbnMYECABKA0SEwoLZG9uZV90b2tlbnMYESABKA0SFAoHd2FpdGluZxgSIAEoDUgAiAEBQgoKCF93YWl0aW5nIh0KCVJlcG9ydEFjaxIQCghzZXF1ZW5jZRgBIAEoBCInCghRdWVzdGlvbhIKCgJpZBgBIAEoBBIPCgdleHBsYWluGAIgASgJIt8BCgZBbnN3ZXISIgoFaGVsbG8YASABKAsyES5tZXJpZGlhbi52MS5Ob2RlSAASNgoLZXhwbGFuYXRpb24YAiABKAsyHy5tZXJpZGlhbi52MS5BbnN3ZXIuRXhwbGFuYXRpb25IABIQCghxdWVzdGlvbhgDIAEoBBpfCgtFeHBsYW5hdGlvbhIsCgdyZWNvcmRzGAEgAygLMhsubWVyaWRpYW4udjEuRGVjaXNpb25SZWNvcmQSEQoJb2xkZXN0X21zGAIgASgEEg8KB2ZhaWx1cmUYAyABKAlCBgoEa2luZCpMCgdWZXJkaWN0EhcKE1ZFUkRJQ1RfVU5TUEVDSUZJRUQQABILCgdoZWFsdGh5EAESDAoIZGVncmFkZWQQAhINCgl1bmhlYWx0aHkQAzKMAgoLU3luY1NlcnZpY2USQQoGUG9saWN5EhoubWVyaWRpYW4udjEuUG9saWN5UmVxdWVzdBoXLm1lcmlkaWFuLnYxLlBvbGljeVB1c2goATABEj0KBVN0YXRlEhkubWVyaWRpYW4udjEuU3RhdGVSZXF1ZXN0GhcubWVyaWRpYW4udjEuU3RhdGVGcmFtZTABEj4KBlJlcG9ydBIYLm1lcmlkaWFuLnYxLlJlcG9ydEZyYW1lGhYubWVyaWRpYW4udjEuUmVwb3J0QWNrKAEwARI7CglRdWVzdGlvbnMSEy5tZXJpZGlhbi52MS5BbnN3ZXIaFS5tZXJpZGlhbi52MS5RdWVzdGlvbigBMAFiBnByb3RvMw", [file_meridian_v1_decision, file_meridian_v1_snapshot]);
 
 /**
  * A problem found in a document or a resource.
@@ -311,6 +311,13 @@ export type StateFrame = Message<"meridian.v1.StateFrame"> & {
    * @generated from field: bool store_reachable = 5;
    */
   storeReachable: boolean;
+
+  /**
+   * How much of its demand the proxy's region may send away: bounds, not orders. Empty: nothing is known of capacities.
+   *
+   * @generated from field: repeated meridian.v1.Outflow outflows = 6;
+   */
+  outflows: Outflow[];
 };
 
 /**
@@ -319,6 +326,39 @@ export type StateFrame = Message<"meridian.v1.StateFrame"> & {
  */
 export const StateFrameSchema: GenMessage<StateFrame> = /*@__PURE__*/
   messageDesc(file_meridian_v1_sync, 5);
+
+/**
+ * A row of the region table.
+ *
+ * @generated from message meridian.v1.Outflow
+ */
+export type Outflow = Message<"meridian.v1.Outflow"> & {
+  /**
+   * @generated from field: string model = 1;
+   */
+  model: string;
+
+  /**
+   * The region that may take it.
+   *
+   * @generated from field: string region = 2;
+   */
+  region: string;
+
+  /**
+   * Of the region's demand for the model, in thousandths.
+   *
+   * @generated from field: uint32 share = 3;
+   */
+  share: number;
+};
+
+/**
+ * Describes the message meridian.v1.Outflow.
+ * Use `create(OutflowSchema)` to create a new message.
+ */
+export const OutflowSchema: GenMessage<Outflow> = /*@__PURE__*/
+  messageDesc(file_meridian_v1_sync, 6);
 
 /**
  * @generated from message meridian.v1.RegionState
@@ -363,7 +403,7 @@ export type RegionState = Message<"meridian.v1.RegionState"> & {
  * Use `create(RegionStateSchema)` to create a new message.
  */
 export const RegionStateSchema: GenMessage<RegionState> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_sync, 6);
+  messageDesc(file_meridian_v1_sync, 7);
 
 /**
  * One region's backends of one model.
@@ -387,6 +427,27 @@ export type PoolState = Message<"meridian.v1.PoolState"> & {
    * @generated from field: uint32 available = 3;
    */
   available: number;
+
+  /**
+   * Tokens in a second that its available backends can work off within the objective; 0: not known.
+   *
+   * @generated from field: uint32 capacity_tokens = 4;
+   */
+  capacityTokens: number;
+
+  /**
+   * Tokens in a second that its region's clients ask for, input and output, over about ten seconds.
+   *
+   * @generated from field: uint32 demand_tokens = 5;
+   */
+  demandTokens: number;
+
+  /**
+   * Tokens still to do: what its proxies have under way and hold.
+   *
+   * @generated from field: uint32 pending_tokens = 6;
+   */
+  pendingTokens: number;
 };
 
 /**
@@ -394,7 +455,7 @@ export type PoolState = Message<"meridian.v1.PoolState"> & {
  * Use `create(PoolStateSchema)` to create a new message.
  */
 export const PoolStateSchema: GenMessage<PoolState> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_sync, 7);
+  messageDesc(file_meridian_v1_sync, 8);
 
 /**
  * A verdict on one backend.
@@ -467,7 +528,7 @@ export type BackendState = Message<"meridian.v1.BackendState"> & {
  * Use `create(BackendStateSchema)` to create a new message.
  */
 export const BackendStateSchema: GenMessage<BackendState> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_sync, 8);
+  messageDesc(file_meridian_v1_sync, 9);
 
 /**
  * One second of one proxy.
@@ -518,6 +579,11 @@ export type ReportFrame = Message<"meridian.v1.ReportFrame"> & {
    * @generated from field: uint64 requests = 8;
    */
   requests: bigint;
+
+  /**
+   * @generated from field: repeated meridian.v1.PoolReport pools = 9;
+   */
+  pools: PoolReport[];
 };
 
 /**
@@ -525,7 +591,57 @@ export type ReportFrame = Message<"meridian.v1.ReportFrame"> & {
  * Use `create(ReportFrameSchema)` to create a new message.
  */
 export const ReportFrameSchema: GenMessage<ReportFrame> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_sync, 9);
+  messageDesc(file_meridian_v1_sync, 10);
+
+/**
+ * What a proxy's own clients asked of one model since the last frame. Requests from other regions count where they began.
+ *
+ * @generated from message meridian.v1.PoolReport
+ */
+export type PoolReport = Message<"meridian.v1.PoolReport"> & {
+  /**
+   * @generated from field: string model = 1;
+   */
+  model: string;
+
+  /**
+   * @generated from field: uint32 requests = 2;
+   */
+  requests: number;
+
+  /**
+   * Expected at arrival: input, and output by the limit or as usual.
+   *
+   * @generated from field: uint32 tokens = 3;
+   */
+  tokens: number;
+
+  /**
+   * Requests that wait at the proxy now, and their tokens.
+   *
+   * @generated from field: uint32 held = 4;
+   */
+  held: number;
+
+  /**
+   * @generated from field: uint32 held_tokens = 5;
+   */
+  heldTokens: number;
+
+  /**
+   * Of the requests: sent to another region.
+   *
+   * @generated from field: uint32 sent_away = 6;
+   */
+  sentAway: number;
+};
+
+/**
+ * Describes the message meridian.v1.PoolReport.
+ * Use `create(PoolReportSchema)` to create a new message.
+ */
+export const PoolReportSchema: GenMessage<PoolReport> = /*@__PURE__*/
+  messageDesc(file_meridian_v1_sync, 11);
 
 /**
  * Counts since the last frame.
@@ -617,6 +733,27 @@ export type BackendReport = Message<"meridian.v1.BackendReport"> & {
    * @generated from field: repeated float canary_vector = 15;
    */
   canaryVector: number[];
+
+  /**
+   * Tokens still to do of this proxy's requests there.
+   *
+   * @generated from field: uint32 pending_tokens = 16;
+   */
+  pendingTokens: number;
+
+  /**
+   * Tokens of requests that it finished since the last frame, input and output.
+   *
+   * @generated from field: uint32 done_tokens = 17;
+   */
+  doneTokens: number;
+
+  /**
+   * Requests that wait in the server, as its metrics say; not set: it tells nothing.
+   *
+   * @generated from field: optional uint32 waiting = 18;
+   */
+  waiting?: number | undefined;
 };
 
 /**
@@ -624,7 +761,7 @@ export type BackendReport = Message<"meridian.v1.BackendReport"> & {
  * Use `create(BackendReportSchema)` to create a new message.
  */
 export const BackendReportSchema: GenMessage<BackendReport> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_sync, 10);
+  messageDesc(file_meridian_v1_sync, 12);
 
 /**
  * @generated from message meridian.v1.ReportAck
@@ -641,7 +778,7 @@ export type ReportAck = Message<"meridian.v1.ReportAck"> & {
  * Use `create(ReportAckSchema)` to create a new message.
  */
 export const ReportAckSchema: GenMessage<ReportAck> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_sync, 11);
+  messageDesc(file_meridian_v1_sync, 13);
 
 /**
  * What an operator wants to know of a proxy.
@@ -669,7 +806,7 @@ export type Question = Message<"meridian.v1.Question"> & {
  * Use `create(QuestionSchema)` to create a new message.
  */
 export const QuestionSchema: GenMessage<Question> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_sync, 12);
+  messageDesc(file_meridian_v1_sync, 14);
 
 /**
  * @generated from message meridian.v1.Answer
@@ -707,7 +844,7 @@ export type Answer = Message<"meridian.v1.Answer"> & {
  * Use `create(AnswerSchema)` to create a new message.
  */
 export const AnswerSchema: GenMessage<Answer> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_sync, 13);
+  messageDesc(file_meridian_v1_sync, 15);
 
 /**
  * @generated from message meridian.v1.Answer.Explanation
@@ -740,7 +877,7 @@ export type Answer_Explanation = Message<"meridian.v1.Answer.Explanation"> & {
  * Use `create(Answer_ExplanationSchema)` to create a new message.
  */
 export const Answer_ExplanationSchema: GenMessage<Answer_Explanation> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_sync, 13, 0);
+  messageDesc(file_meridian_v1_sync, 15, 0);
 
 /**
  * @generated from enum meridian.v1.Verdict
