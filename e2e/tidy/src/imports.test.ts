@@ -24,7 +24,14 @@ const allowed: { readonly [F in Folder]: readonly string[] } = {
   // Programs are started, not imported; the base vocabulary and the wire schemas are common to all.
   "e2e/harness": ["@meridian/proto"],
   "e2e/tests": ["@meridian/harness"],
-  "e2e/bench": ["@meridian/harness", "@meridian/proto", "@meridian/control-server/store"],
+  // Programs are started; what decides is simulated with the cores themselves.
+  "e2e/bench": [
+    "@meridian/harness",
+    "@meridian/proto",
+    "@meridian/control-server/store",
+    "@meridian/control-core/health",
+    "@meridian/data-core/health",
+  ],
   "e2e/conformance": ["@meridian/harness", "@meridian/bench/report", "@meridian/proto/base"],
   "e2e/tidy": [],
   "deploy/local": ["@meridian/harness", "@meridian/proto/base"],
