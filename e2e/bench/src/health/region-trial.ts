@@ -7,6 +7,7 @@ import {
   RegionHealth,
   regionHealthLimits,
 } from "@meridian/control-core/health";
+import { type LoadView, leastOutstanding } from "@meridian/data-core/balance";
 import { type Evidence, PassiveHealth } from "@meridian/data-core/health";
 import type { Random } from "@meridian/proto/base";
 import { type Policy, PolicySchema } from "@meridian/proto/gen/policy_pb";
@@ -46,6 +47,9 @@ const perSecond = 10;
 const streamed = 0.5;
 /** A report is due each second, and its timer looks each 100 ms. */
 const reportMs = { least: 1_000, more: 100 } as const;
+/** What an answer takes. */
+const answerMs = 45;
+const requestTokens = 260;
 /** A verdict's way to the proxies. */
 const frameMs = 50;
 const quietMs = 4_000;
@@ -62,6 +66,8 @@ export function noticed(options: RegionTrialOptions, wanted: HealthVerdict): Not
 type ProxyState = {
   readonly id: string;
   readonly health: PassiveHealth;
+  /** When what each backend is answering ends. */
+  readonly busy: number[][];
   /** By backend, since the last report. */
   counts: Map<number, Counts>;
   reportAt: number;
@@ -89,7 +95,14 @@ class RegionTrial {
       health.arrange([{ slots, elsewhere: false }]);
       const reportAt = random.next() * reportMs.least;
       const probeAt = random.next() * 1_000;
-      return { id: `proxy-${index}`, health, counts: new Map(), reportAt, probeAt };
+      return {
+        id: `proxy-${index}`,
+        health,
+        busy: slots.map(() => []),
+        counts: new Map(),
+        reportAt,
+        probeAt,
+      };
     });
     this.#faultAt = quietMs + random.next() * regionHealthLimits.tickMs;
   }
@@ -172,16 +185,16 @@ class RegionTrial {
   }
 
   #choose(proxy: ProxyState, asked: ReadonlySet<number>, now: number): number | undefined {
-    const shares = Array.from({ length: pool }, (_, slot) =>
-      asked.has(slot) ? 0 : proxy.health.share(slot, now),
+    const slots = proxy.busy.map((_, slot) => slot).filter((slot) => !asked.has(slot));
+    const weights = slots.map((slot) => proxy.health.share(slot, now));
+    const inFlight = (slot: number) =>
+      (proxy.busy[slot] ?? []).filter((endsAt) => endsAt > now).length;
+    const load: LoadView = { inFlight, pendingTokens: (slot) => inFlight(slot) * requestTokens };
+    const place = leastOutstanding.pick(
+      { slots, weights, load, tokens: requestTokens },
+      this.#options.random,
     );
-    let at = this.#options.random.next() * shares.reduce((sum, each) => sum + each, 0);
-    return shares
-      .map((share, slot) => ({ share, slot }))
-      .find(({ share }) => {
-        at -= share;
-        return share > 0 && at < 0;
-      })?.slot;
+    return slots[place];
   }
 
   /** false: it failed. */
@@ -206,6 +219,10 @@ class RegionTrial {
       return false;
     }
     counts.succeeded += 1;
+    proxy.busy[slot] = [
+      ...(proxy.busy[slot] ?? []).filter((endsAt) => endsAt > now),
+      now + answerMs,
+    ];
     if (!isStreamed) return true;
     counts.timed += 1;
     if (longerThanUsual(random, isTroubled ? (trouble.slower ?? 1) : 1)) counts.slow += 1;
