@@ -50,7 +50,7 @@ if (options.part !== "real") {
 }
 if (options.part !== "simulation") {
   const real = await realRuns({ isShort: options.short, note: (line) => console.log(line) });
-  const trials = { random: random.fork("faults"), runs: options.short ? 200 : 1_000 };
+  const trials = { random: random.fork("faults"), runs: options.short ? 150 : 600 };
   show("real programs, 10 requests/s and backend", realFigures(real, trials));
 }
 if (options.figure !== undefined) {

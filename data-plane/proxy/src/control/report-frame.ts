@@ -2,6 +2,7 @@
 
 import { create } from "@bufbuild/protobuf";
 import type { EngineReport, TargetReport } from "@meridian/data-core/engine";
+import { isPressing } from "@meridian/data-core/sync";
 import {
   type BackendReport,
   BackendReportSchema,
@@ -13,7 +14,7 @@ import type { ProbeCounts } from "../probe/prober.ts";
 
 export type ReportMaker = {
   readonly make: (sequence: bigint, report: EngineReport, draining: boolean) => ReportFrame;
-  /** Since the last frame a backend was ejected here, or at least two requests and a fifth of all at it have failed. */
+  /** What happened since the last frame should not wait. */
   readonly isPressing: (report: EngineReport) => boolean;
 };
 
@@ -41,18 +42,8 @@ export function createReportMaker(node: Node, probes: ProbeReadings): ReportMake
         requests: BigInt(report.requests),
       });
     },
-    isPressing: ({ backends }) => backends.some((each) => presses(former.get(each.name), each)),
+    isPressing: ({ backends }) => backends.some((each) => isPressing(former.get(each.name), each)),
   };
-}
-
-/** Fewer failures are chance where many requests are. */
-const pressing = { failed: 2, share: 0.2 } as const;
-
-function presses(before: TargetReport | undefined, now: TargetReport): boolean {
-  if (now.ejected && before?.ejected !== true) return true;
-  const failed = grown(before?.failed, now.failed);
-  const succeeded = grown(before?.succeeded, now.succeeded);
-  return failed >= pressing.failed && failed >= pressing.share * (failed + succeeded);
 }
 
 type Reading = TargetReport & { readonly probe: ProbeCounts | undefined };

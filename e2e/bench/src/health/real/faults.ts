@@ -1,7 +1,7 @@
 // The faults that are met, each as it is done to a simulated backend and as the simulation of the cores has it.
 
 import type { HealthVerdict } from "@meridian/proto/health";
-import type { Trouble } from "../region-trial.ts";
+import type { Trouble } from "../trial-proxy.ts";
 import type { SceneBackend } from "./scene.ts";
 
 export type RealFault = {

@@ -38,8 +38,8 @@ export type RealRunsOptions = {
 /** A backend of a pool gets so many requests a second, by both proxies together. */
 export const perBackend = 10;
 const runsOfEach = 5;
-/** Until each proxy has seen what is usual of a first token: 50 of them. */
-const warmUpMs = 35_000;
+/** Until each proxy has seen what is usual of a first token: 50 of them, and that of programs that run for a while. */
+const warmUpMs = { short: 30_000, full: 60_000 } as const;
 const poolSlowMs = 45_000;
 
 /** What is waited for before the next run: failures and slowness take a whole share to be seen alike. */
@@ -92,7 +92,7 @@ async function runAll(parts: Parts, planned: typeof plan, isShort: boolean): Pro
     if (ofPool === undefined) throw new Error(`nobody asks ${model}`);
     return { admin: parts.admin, events, load: ofPool };
   };
-  await pause(warmUpMs);
+  await pause(isShort ? warmUpMs.short : warmUpMs.full);
   const lanes = await Promise.all(
     planned.map(async ({ fault, end }) => {
       const watch = watchOf(fault);
