@@ -66,10 +66,10 @@ export const threeTimesSlower: RealFault = {
 /** Found out by the canary alone, which busy backends are asked twice in half a minute. */
 export const wrongAnswers: RealFault = {
   model: "wrong",
-  name: "empty answers with status 200",
+  name: "other words with status 200",
   trouble: undefined,
   wanted: "degraded",
   lastsMs: 0,
-  inject: ({ simulator }) => simulator.fail({ kind: "empty-content" }),
+  inject: ({ simulator }) => simulator.fail({ kind: "other-words" }),
   heal: healFaults,
 };
