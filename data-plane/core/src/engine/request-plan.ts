@@ -130,9 +130,10 @@ export class RequestPlan implements AttemptPorts {
     if (this.#request.resolved.route.hedge !== undefined) calls.times.learn(slot, kind, ms);
     if (isCut) return;
     if (!isSlow) load.note(slot, "timed");
-    if (candidate.kind === "peer" || health.isFrozen(slot)) return;
+    if (candidate.kind === "peer") return;
     const { inputTokens } = this.#request.facts;
-    baselines.learn(slot, kind, { inputTokens, firstTokenMs: ms }, now);
+    if (health.isFrozen(slot)) baselines.distrust(slot);
+    else baselines.learn(slot, kind, { inputTokens, firstTokenMs: ms }, now);
   }
 
   hedgeDelayMs(candidate: Candidate): number {
