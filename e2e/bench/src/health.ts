@@ -15,7 +15,7 @@ import {
   tickedFigures,
 } from "./health/health-figures.ts";
 import { realRuns } from "./health/real/real-runs.ts";
-import { realFigures } from "./health/real-figures.ts";
+import { realFigures, simulateFault } from "./health/real-figures.ts";
 import { type Figure, figuresAsJson, formatFigures, holds } from "./report/figures.ts";
 
 const { values: options } = parseArgs({
@@ -50,8 +50,13 @@ if (options.part !== "real") {
 }
 if (options.part !== "simulation") {
   const real = await realRuns({ isShort: options.short, note: (line) => console.log(line) });
-  const trials = { random: random.fork("faults"), runs: options.short ? 150 : 600 };
-  show("real programs, 10 requests/s and backend", realFigures(real, trials));
+  const trials = {
+    fleet: real.fleet,
+    random: random.fork("faults"),
+    runs: options.short ? 150 : 600,
+  };
+  const figuresOfReal = realFigures(real, (fault) => simulateFault(fault, trials));
+  show("real programs, 10 requests/s and backend", figuresOfReal);
 }
 if (options.figure !== undefined) {
   // Vega is large: loaded where something is to be drawn.

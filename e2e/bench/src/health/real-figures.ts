@@ -47,18 +47,19 @@ export function simulateFault(
   };
 }
 
+/** `simulated`: of each fault; undefined: the simulation does not have it. */
 export function realFigures(
   real: RealRuns,
-  { random, runs }: { readonly random: Random; readonly runs: number },
+  simulated: (fault: RealFault) => SimulatedFault | undefined,
 ): readonly Figure[] {
   return [
-    ...real.faults.flatMap(({ fault, runs: met }) => [
-      ...noticedFigures(fault, met, simulateFault(fault, { fleet: real.fleet, random, runs })),
-      ...backFigures(fault, met),
+    ...real.faults.flatMap(({ fault, runs }) => [
+      ...noticedFigures(fault, runs, simulated(fault)),
+      ...backFigures(fault, runs),
       ...errorFigures(
         fault.name,
-        met.flatMap((each) => each.errors),
-        requestsOf(met),
+        runs.flatMap((each) => each.errors),
+        requestsOf(runs),
       ),
     ]),
     ...wholePoolFigures(real),
@@ -169,7 +170,7 @@ function withoutControlFigures({ withoutControl }: RealRuns): readonly Figure[] 
     one("its word still held, killed to ejected by both", times.heldEjectedMs, 2),
     one("its word still held, started to back at both", times.heldBackMs, backSecondsMax),
     one("to judging alone", times.aloneMs, 20),
-    one("alone, killed to ejected by both", times.ejectedMs, 2),
+    one("alone, killed to kept out by both", times.keptOutMs, 3),
     one("alone, killed to unhealthy at both", times.unhealthyMs, 6),
     one("alone, started to let in by both", times.backMs, backSecondsMax),
     ...errorFigures("control plane gone", errors, requests),
@@ -209,6 +210,8 @@ function spread(name: string, timesMs: readonly number[], atMost?: number): read
   return [
     { name: `${name}: best`, value: Math.min(...seconds), unit: "s" },
     { name: `${name}: middle`, value: quantile(seconds, 0.5), unit: "s" },
-    atMost === undefined || Number.isNaN(atMost) ? worst : { ...worst, atMost },
+    atMost === undefined || Number.isNaN(atMost)
+      ? worst
+      : { ...worst, atMost: Number(atMost.toPrecision(3)) },
   ];
 }

@@ -70,7 +70,7 @@ export async function runFault(
     ejectedMs: firstOfEachProxy(ejections).map(({ at }) => at - from),
     degradedMs: firstOf(["degraded", "unhealthy"]),
     unhealthyMs,
-    reason: changes[0]?.reason ?? "",
+    reason: changes.find((each) => each.verdict !== "healthy")?.reason ?? "",
     letInMs: Number.isNaN(unhealthyMs) ? Number.NaN : back.letInAt - healedAt,
     wholeMs: back.wholeAt - healedAt,
     requests: watch.load.sent() - sent,

@@ -13,8 +13,8 @@ export type WithoutControlRun = {
   readonly heldBackMs: number;
   /** From the control plane's end until both proxies judged alone. */
   readonly aloneMs: number;
-  /** Alone: ejected and found unhealthy after the kill, back after the start. */
-  readonly ejectedMs: number;
+  /** Alone: kept out by the fast path or the own verdict, found unhealthy after the kill, back after the start. */
+  readonly keptOutMs: number;
   readonly unhealthyMs: number;
   readonly backMs: number;
   readonly requests: number;
@@ -54,10 +54,12 @@ export async function loseControl({
 
   const aloneAt = await last(goneAt, aloneWithinMs, (event) => event.kind === "alone");
   const killedAt = await kill(second);
-  const ejectedAt = await last(killedAt, soonMs, is("ejected", second));
-  const unhealthyAt = await last(killedAt, soonMs, (event) => {
-    return isVerdictOn(event, second) && event.verdict === "unhealthy";
+  const isUnhealthy = (event: ProxyEvent) =>
+    isVerdictOn(event, second) && event.verdict === "unhealthy";
+  const keptOutAt = await last(killedAt, soonMs, (event) => {
+    return is("ejected", second)(event) || isUnhealthy(event);
   });
+  const unhealthyAt = await last(killedAt, soonMs, isUnhealthy);
   const startedAt = await restart(second);
   const backAt = await last(startedAt, backWithinMs, (event) => {
     return isVerdictOn(event, second) && event.before === "unhealthy";
@@ -66,7 +68,7 @@ export async function loseControl({
     heldEjectedMs: heldEjectedAt - heldKilledAt,
     heldBackMs: heldBackAt - heldStartedAt,
     aloneMs: aloneAt - goneAt,
-    ejectedMs: ejectedAt - killedAt,
+    keptOutMs: keptOutAt - killedAt,
     unhealthyMs: unhealthyAt - killedAt,
     backMs: backAt - startedAt,
     requests: load.sent() - sent,
