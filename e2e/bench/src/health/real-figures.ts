@@ -38,8 +38,9 @@ export function simulateFault(
   const secondsOf = (of: (each: Noticed) => number) => trials.map((each) => of(each) / 1_000);
   const seconds = secondsOf((each) => (wanted === "degraded" ? each.degradedMs : each.unhealthyMs));
   return {
+    // Where the verdict is quicker than a fast path, that one has nothing to do any more.
     ejectedP95: quantile(
-      secondsOf((each) => each.ejectedMs),
+      secondsOf((each) => Math.min(each.ejectedMs, each.unhealthyMs)),
       0.95,
     ),
     mean: seconds.reduce((sum, each) => sum + each, 0) / seconds.length,
@@ -92,11 +93,11 @@ function noticedFigures(
     shown.push(limit === undefined ? p95 : { ...p95, atMost: limit });
   }
   shown.push(...spread(`${title}, real`, times, realFactor * (simulated?.p95 ?? Number.NaN)));
-  if (fault === hardKill) shown.push(...ejectionFigures(name, met, simulated));
-  if (fault === threeTimesSlower) {
+  if (model === hardKill.model) shown.push(...ejectionFigures(name, met, simulated));
+  if (model === threeTimesSlower.model) {
     const ejected = met.filter((each) => each.ejectedMs.length > 0 || each.unhealthyMs > 0);
     shown.push({ name: `${name}: ever ejected`, value: ejected.length, unit: "runs", atMost: 0 });
-  } else if (wanted === "degraded" && fault !== wrongAnswers) {
+  } else if (wanted === "degraded" && model !== wrongAnswers.model) {
     const out = met.filter((each) => each.unhealthyMs > 0);
     shown.push({ name: `${name}: runs in which it was taken out`, value: out.length, unit: "" });
     if (out.length > 0) {
@@ -116,7 +117,6 @@ function ejectionFigures(
   met: readonly FaultRun[],
   simulated: SimulatedFault | undefined,
 ): readonly Figure[] {
-  // Where the verdict is quicker than a fast path, that one has nothing to do any more.
   const keptOut = (proxy: number) =>
     met.map((each) =>
       Math.min(each.ejectedMs[proxy] ?? Number.POSITIVE_INFINITY, each.unhealthyMs),
