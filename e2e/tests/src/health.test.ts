@@ -88,7 +88,7 @@ test("a killed backend is ejected at once and unhealthy soon; it comes back by p
 test("a backend that answers wrongly, though with status 200, is found out by its canary", async () => {
   const [, liarUrl = ""] = cluster.region(region).backendUrls;
   const liar = `${region}-b`;
-  const rule = { kind: "empty-content", model: "sim-small" };
+  const rule = { kind: "other-words", model: "sim-small" };
   const set = await fetch(`${liarUrl}/faults`, { method: "POST", body: JSON.stringify(rule) });
   expect(set.status).toBe(200);
   const begun = Date.now();

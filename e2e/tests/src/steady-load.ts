@@ -9,14 +9,19 @@ export type SteadyLoad = {
   readonly stop: () => Promise<number>;
 };
 
-/** Short chats, not streamed: every failure is one before the first token. */
-export function startLoad(endpoint: string, model: string, perSecond: number): SteadyLoad {
+/** Short chats. Not streamed: every failure is one before the first token. */
+export function startLoad(
+  endpoint: string,
+  model: string,
+  perSecond: number,
+  stream = false,
+): SteadyLoad {
   const errors: string[] = [];
   const live = new Set<Promise<void>>();
   let count = 0;
   const timer = setInterval(() => {
     count += 1;
-    const one: Promise<void> = ask(endpoint, model)
+    const one: Promise<void> = ask(endpoint, { model, stream })
       .catch((cause: unknown) => String(cause))
       .then((error) => {
         if (error !== undefined) errors.push(error);
@@ -35,13 +40,21 @@ export function startLoad(endpoint: string, model: string, perSecond: number): S
 }
 
 /** undefined: it was answered. */
-async function ask(endpoint: string, model: string): Promise<string | undefined> {
+async function ask(
+  endpoint: string,
+  question: { readonly model: string; readonly stream: boolean },
+): Promise<string | undefined> {
   const answer = await fetch(`${endpoint}/v1/chat/completions`, {
     method: "POST",
     headers: { authorization: `Bearer ${localKey}`, "content-type": "application/json" },
-    body: JSON.stringify({ model, max_tokens: 4, messages: [{ role: "user", content: "Where?" }] }),
+    body: JSON.stringify({
+      ...question,
+      max_tokens: 4,
+      messages: [{ role: "user", content: "Where?" }],
+    }),
     signal: AbortSignal.timeout(20_000),
   });
   const text = await answer.text();
-  return answer.status === 200 ? undefined : `${answer.status} ${text.slice(0, 200)}`;
+  const isWhole = !question.stream || text.trimEnd().endsWith("data: [DONE]");
+  return answer.status === 200 && isWhole ? undefined : `${answer.status} ${text.slice(0, 200)}`;
 }

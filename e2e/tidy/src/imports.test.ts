@@ -24,11 +24,12 @@ const allowed: { readonly [F in Folder]: readonly string[] } = {
   // Programs are started, not imported; the base vocabulary and the wire schemas are common to all.
   "e2e/harness": ["@meridian/proto"],
   "e2e/tests": ["@meridian/harness"],
-  // It times decisions in the pure core itself.
+  // Programs are started; what decides is timed and simulated with the cores themselves.
   "e2e/bench": [
     "@meridian/harness",
     "@meridian/proto",
     "@meridian/control-server/store",
+    "@meridian/control-core",
     "@meridian/data-core",
   ],
   "e2e/conformance": ["@meridian/harness", "@meridian/bench/report", "@meridian/proto/base"],

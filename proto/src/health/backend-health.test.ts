@@ -103,6 +103,17 @@ test("what degrades a backend holds for a minute, and until good events have spo
   ).toBe("degraded");
 });
 
+test("an alarm that is over does not make the next failure count for more", () => {
+  const failing = counts({ requests: 10, failed: 4 });
+  let health = run(fresh, 4, () => failing, { context: { ...alone, mayEject: false } });
+  expect(verdictOf(health, healthTimes, 4_000)).toBe("degraded");
+  health = run(health, 90, () => good, { from: 4 });
+  expect(verdictOf(health, healthTimes, 94_000)).toBe("healthy");
+  health = run(health, 1, () => counts({ requests: 10, failed: 1 }), { from: 94 });
+  expect(health.signals.failure.sum).toBeGreaterThan(0);
+  expect(verdictOf(health, healthTimes, 95_000)).toBe("healthy");
+});
+
 test("three wrong answers in a row take it out; two and a right one do not", () => {
   const wrong = counts({ canaries: 1, canariesWrong: 1 });
   const right = counts({ canaries: 1 });

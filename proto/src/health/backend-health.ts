@@ -9,6 +9,7 @@ import {
   calmSignals,
   cleared,
   type OthersRates,
+  type SignalState,
   type SignalStates,
   stepSignals,
 } from "./signal-states.ts";
@@ -272,17 +273,20 @@ function tickProof(
 }
 
 /** Latency alone, and failures below an outage, only degrade: at least for a while, and until the sum has come down. */
-export function verdictOf(
-  health: BackendHealth,
+export function verdictOf(health: BackendHealth, times: HealthTimes, now: Instant): HealthVerdict {
+  if (health.phase === "out" || health.phase === "proving") return "unhealthy";
+  const isDegraded = signals.some((signal) => holdsAlarm(health.signals[signal], times, now));
+  return isDegraded || health.canariesWrongInRow >= canariesInRow ? "degraded" : "healthy";
+}
+
+/** The signal's last alarm still degrades. Once its sum was 0, what comes after that is no part of it. */
+export function holdsAlarm(
+  { alarmedAt, since, sum }: SignalState,
   { degradedMs }: HealthTimes,
   now: Instant,
-): HealthVerdict {
-  if (health.phase === "out" || health.phase === "proving") return "unhealthy";
-  const isDegraded = signals.some((signal) => {
-    const { alarmedAt, sum } = health.signals[signal];
-    return Number.isFinite(alarmedAt) && (now - alarmedAt < degradedMs || sum > 0);
-  });
-  return isDegraded || health.canariesWrongInRow >= canariesInRow ? "degraded" : "healthy";
+): boolean {
+  if (!Number.isFinite(alarmedAt)) return false;
+  return now - alarmedAt < degradedMs || (sum > 0 && since <= alarmedAt);
 }
 
 /** Share of its weight in the policy, 0 to 1. While it proves itself it gets a trickle by another way. */

@@ -8,6 +8,7 @@ export {
   type HealthTimes,
   type HealthVerdict,
   healthTimes,
+  holdsAlarm,
   newBackendHealth,
   shareOf,
   type TickContext,

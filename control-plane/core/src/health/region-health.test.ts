@@ -196,6 +196,58 @@ test("proxies that have not heard of a return yet do not undo it", () => {
   expect(health.history("eu-a").length).toBeGreaterThan(1);
 });
 
+/** A second in which everything is well, then one in which all fails: short of every alarm. */
+function oneBadSecond(): { readonly health: RegionHealth; readonly now: number } {
+  const health = judge();
+  run(health, 5, { succeeded: 10 });
+  return { health, now: run(health, 1, { failed: 10 }, { from: 5 }) };
+}
+
+test("a verdict that is sure already does not wait for the end of the second", () => {
+  const { health, now } = oneBadSecond();
+  expect(health.backend("eu-a", now)?.verdict).toBe("healthy");
+  expect(health.hurry(now + 250)).toEqual([]);
+  health.take(one, [{ ...blank, failed: 5 }], now + 300);
+  const [change] = health.hurry(now + 500);
+  expect(change).toMatchObject({ name: "eu-a", verdict: "unhealthy", at: now + 500 });
+  expect(health.backend("eu-a", now + 500)?.verdict).toBe("unhealthy");
+  expect(health.tick(now + 1_000)).toEqual([]);
+});
+
+test("one burst alone makes no verdict worse, however often it is looked", () => {
+  const health = judge();
+  const now = run(health, 5, { succeeded: 10 });
+  for (let each = 1; each <= 9; each++) {
+    health.take(one, [{ ...blank, failed: 50 }], now + each * 100);
+    expect(health.hurry(now + each * 100)).toEqual([]);
+  }
+});
+
+test("what is not sure yet is judged at the tick, as if nobody had looked", () => {
+  const looked = oneBadSecond();
+  const left = oneBadSecond();
+  for (const { health, now } of [looked, left]) {
+    health.take(one, [{ ...blank, failed: 1, succeeded: 9 }], now + 300);
+  }
+  expect(looked.health.hurry(looked.now + 500)).toEqual([]);
+  const told = ({ health, now }: typeof left) => [
+    health.tick(now + 1_000),
+    health.backend("eu-a", now + 1_000)?.health.signals,
+  ];
+  expect(told(looked)).toEqual(told(left));
+});
+
+test("bad news that comes before most proxies have reported has to wait", () => {
+  const health = judge();
+  const crew = [one, ...["2", "3", "4"].map((id) => ({ id, region: "eu-west" }))];
+  run(health, 5, { succeeded: 10 }, { reporters: crew });
+  const now = run(health, 1, { failed: 10 }, { from: 5, reporters: crew });
+  health.take(one, [{ ...blank, failed: 10 }], now + 100);
+  expect(health.hurry(now + 200)).toEqual([]);
+  for (const each of crew.slice(1, 3)) health.take(each, [{ ...blank, failed: 10 }], now + 300);
+  expect(health.hurry(now + 400)).toHaveLength(1);
+});
+
 test("merging the reports of a second in any order gives the same verdicts", () => {
   const report = fc.record({
     name: fc.constantFrom("eu-a", "eu-spare"),

@@ -1,4 +1,4 @@
-// Ticks the judge of backends each second, tells what changed, and keeps the wall-clock time of it for people.
+// Ticks the judge of backends each second, hurries it between, and tells what changed.
 
 import {
   type Recall,
@@ -18,17 +18,20 @@ export type HealthJudgeOptions = {
 
 export class HealthJudge {
   readonly health: RegionHealth;
-  readonly #timer: NodeJS.Timeout;
+  readonly #timers: readonly NodeJS.Timeout[];
 
   constructor({ clock, recall, onChange }: HealthJudgeOptions) {
     this.health = new RegionHealth(recall);
-    this.#timer = setInterval(() => {
-      const changes = this.health.tick(clock.now());
+    const tell = (changes: readonly VerdictChange[]): void => {
       if (changes.length > 0) onChange(changes);
-    }, regionHealthLimits.tickMs);
+    };
+    this.#timers = [
+      setInterval(() => tell(this.health.tick(clock.now())), regionHealthLimits.tickMs),
+      setInterval(() => tell(this.health.hurry(clock.now())), regionHealthLimits.hurryMs),
+    ];
   }
 
   close(): void {
-    clearInterval(this.#timer);
+    for (const each of this.#timers) clearInterval(each);
   }
 }

@@ -190,9 +190,10 @@ export class RequestPlan implements AttemptPorts {
     this.#underWay.spoke(slot);
     if (!isSlow) load.note(slot, "timed");
     this.#expectation.came(slot, ms);
-    if (candidate.kind === "peer" || health.isFrozen(slot)) return;
+    if (candidate.kind === "peer") return;
     const { inputTokens } = this.#request.facts;
-    baselines.learn(slot, kind, { inputTokens, firstTokenMs: ms }, now);
+    if (health.isFrozen(slot)) baselines.distrust(slot);
+    else baselines.learn(slot, kind, { inputTokens, firstTokenMs: ms }, now);
   }
 
   hedgeDelayMs(candidate: Candidate): number {

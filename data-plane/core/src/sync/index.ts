@@ -11,6 +11,7 @@ export {
   type SyncOptions,
   type SyncStatus,
 } from "./events.ts";
+export { isPressing } from "./pressing-news.ts";
 export {
   createReportLane,
   type ReportCommand,

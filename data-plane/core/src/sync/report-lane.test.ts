@@ -20,6 +20,29 @@ test("one report a second while each is acknowledged", () => {
   expect(at).toEqual([0, 1_000, 2_000, 3_000, 4_000, 5_000]);
 });
 
+test("news that presses goes sooner, four times a second at most", () => {
+  const reports = lane();
+  reports.step({ kind: "ready" }, 0);
+  const at: number[] = [];
+  for (let now = 0; now <= 4_000; now += 50) {
+    const isPressing = () => now >= 1_200 && now < 2_000;
+    const command = reports.step({ kind: "time", isPressing }, now);
+    if (command.kind !== "report") continue;
+    at.push(now);
+    reports.step({ kind: "acknowledged", sequence: command.sequence }, now + 20);
+  }
+  expect(at).toEqual([0, 1_000, 1_250, 1_500, 1_750, 2_750, 3_750]);
+});
+
+test("news that presses waits for the acknowledgement like all other", () => {
+  const reports = lane();
+  reports.step({ kind: "ready" }, 0);
+  reports.step({ kind: "time" }, 0);
+  expect(reports.step({ kind: "time", isPressing: () => true }, 900).kind).toBe("nothing");
+  reports.step({ kind: "acknowledged", sequence: 1n }, 910);
+  expect(reports.step({ kind: "time", isPressing: () => true }, 920).kind).toBe("report");
+});
+
 test("a lane whose control plane does not acknowledge is closed after 5 s and opened again", () => {
   const reports = lane();
   reports.step({ kind: "ready" }, 0);

@@ -1,5 +1,5 @@
-// The lane up: one report a second, at most one unacknowledged. A report that can't go is not made, so that what it
-// would have counted stands in the next one: replaced, never queued.
+// The lane up: one report a second, sooner where backends fail, at most one unacknowledged. A report that can't go is not
+// made, so that what it would have counted stands in the next one: replaced, never queued.
 
 import { fullJitterMs, type Instant, type Random } from "@meridian/proto/base";
 
@@ -9,8 +9,8 @@ export type ReportLane = {
 };
 
 export type ReportEvent =
-  /** Regularly, about ten times a second. */
-  | { readonly kind: "time" }
+  /** Regularly, about ten times a second. isPressing: there is news that should not wait; asked only if it may go. */
+  | { readonly kind: "time"; readonly isPressing?: () => boolean }
   /** There is a control plane to open the lane to (again). */
   | { readonly kind: "ready" }
   /** There is none any more; the stream is gone. */
@@ -26,6 +26,8 @@ export type ReportCommand =
   | { readonly kind: "report"; readonly sequence: bigint };
 
 const everyMs = 1_000;
+/** And never sooner than so long after the last one. */
+const soonestMs = 250;
 /** An acknowledgement that takes longer is not going to come. */
 const answerMs = 5_000;
 const backoff = { baseMs: 500, capMs: 30_000 };
@@ -33,7 +35,7 @@ const backoff = { baseMs: 500, capMs: 30_000 };
 type Lane =
   | { readonly kind: "gone" }
   | { readonly kind: "waiting"; readonly until: Instant }
-  | { readonly kind: "free"; readonly dueAt: Instant }
+  | { readonly kind: "free"; readonly dueAt: Instant; readonly soonestAt: Instant }
   | { readonly kind: "unacknowledged"; readonly sequence: bigint; readonly sentAt: Instant };
 
 export function createReportLane(random: Random): ReportLane {
@@ -46,12 +48,12 @@ export function createReportLane(random: Random): ReportLane {
     failures += 1;
   }
 
-  function onTime(now: Instant): ReportCommand {
+  function onTime(now: Instant, isPressing: () => boolean): ReportCommand {
     if (lane.kind === "waiting" && now >= lane.until) {
-      lane = { kind: "free", dueAt: now };
+      lane = { kind: "free", dueAt: now, soonestAt: now };
       return { kind: "open" };
     }
-    if (lane.kind === "free" && now >= lane.dueAt) {
+    if (lane.kind === "free" && (now >= lane.dueAt || (now >= lane.soonestAt && isPressing()))) {
       sequence += 1n;
       lane = { kind: "unacknowledged", sequence, sentAt: now };
       return { kind: "report", sequence };
@@ -66,10 +68,10 @@ export function createReportLane(random: Random): ReportLane {
   function step(event: ReportEvent, now: Instant): ReportCommand {
     switch (event.kind) {
       case "time":
-        return onTime(now);
+        return onTime(now, event.isPressing ?? (() => false));
       case "ready":
         failures = 0;
-        lane = { kind: "free", dueAt: now };
+        lane = { kind: "free", dueAt: now, soonestAt: now };
         return { kind: "open" };
       case "gone":
         lane = { kind: "gone" };
@@ -77,7 +79,11 @@ export function createReportLane(random: Random): ReportLane {
       case "acknowledged":
         if (lane.kind !== "unacknowledged" || lane.sequence !== event.sequence) break;
         failures = 0;
-        lane = { kind: "free", dueAt: lane.sentAt + everyMs };
+        lane = {
+          kind: "free",
+          dueAt: lane.sentAt + everyMs,
+          soonestAt: lane.sentAt + soonestMs,
+        };
         break;
       case "closed":
         if (lane.kind === "free" || lane.kind === "unacknowledged") wait(now);

@@ -181,3 +181,12 @@ test("demand is what was added; a model that nobody asks for is left out, one wi
   ]);
   expect(frameOf(5n, { requests: 4, tokens: 900.6, sentAway: 1 })).toEqual([]);
 });
+
+test("an ejection presses until it is reported", () => {
+  const maker = createReportMaker(node, () => undefined, 0);
+  maker.make(1n, report([{}]), second(1));
+  expect(maker.isPressing(report([{}]))).toBe(false);
+  expect(maker.isPressing(report([{ ejected: true }]))).toBe(true);
+  maker.make(2n, report([{ ejected: true }]), second(2));
+  expect(maker.isPressing(report([{ ejected: true }]))).toBe(false);
+});

@@ -2,6 +2,7 @@
 
 import { create } from "@bufbuild/protobuf";
 import type { EngineReport, PoolTotals, TargetReport } from "@meridian/data-core/engine";
+import { isPressing } from "@meridian/data-core/sync";
 import type { Instant } from "@meridian/proto/base";
 import {
   type BackendReport,
@@ -20,6 +21,8 @@ export type ReportMaker = {
     report: EngineReport,
     at: { readonly draining: boolean; readonly now: Instant },
   ) => ReportFrame;
+  /** What happened since the last frame should not wait. */
+  readonly isPressing: (report: EngineReport) => boolean;
 };
 
 /** What the prober counted of a backend since it started; undefined: this proxy has not probed it. */
@@ -71,6 +74,7 @@ export function createReportMaker(
         pools,
       });
     },
+    isPressing: ({ backends }) => backends.some((each) => isPressing(former.get(each.name), each)),
   };
 }
 

@@ -1,4 +1,4 @@
-// Sends what the engine counted, once a second, to whichever control plane is in use.
+// Sends what the engine counted, once a second and sooner when backends fail, to whichever control plane is in use.
 
 import type { EngineReport } from "@meridian/data-core/engine";
 import { createReportLane, type ReportEvent } from "@meridian/data-core/sync";
@@ -35,7 +35,8 @@ export class Reporter {
   ready(streams: ControlStreams): void {
     if (this.#streams === streams) return;
     this.#streams = streams;
-    this.#ticking ??= setInterval(() => this.#step({ kind: "time" }), tickMs);
+    const isPressing = () => this.#maker.isPressing(this.#options.report().engine);
+    this.#ticking ??= setInterval(() => this.#step({ kind: "time", isPressing }), tickMs);
     this.#step({ kind: "ready" });
   }
 

@@ -44,10 +44,15 @@ export function slower(perSecond: number, factor: number): Second {
   return (random) => {
     let slow = 0;
     for (let each = 0; each < perSecond; each++) {
-      if (Math.log(factor) + spread * normal(random) > spread * z95) slow += 1;
+      if (longerThanUsual(random, factor)) slow += 1;
     }
     return { ...noCounts, requests: perSecond, timed: perSecond, slow, probes: 2 };
   };
+}
+
+/** Whether one first token takes longer than 95 % did while nothing was slower. */
+export function longerThanUsual(random: Random, factor: number): boolean {
+  return Math.log(factor) + spread * normal(random) > spread * z95;
 }
 
 /** One backend's way through its seconds. */

@@ -50,7 +50,8 @@ class Exchange {
     const { generation, fault, id, response } = options;
     const { model, prompt, prefix } = generation;
     this.#options = options;
-    this.#answer = answerOf(generation);
+    const isOther = fault?.kind === "other-words";
+    this.#answer = answerOf(isOther ? { ...generation, model: `other ${model}` } : generation);
     const isEmpty = fault?.kind === "empty-content";
     this.#outputTokens = isEmpty ? 0 : this.#limit();
     // An answer that goes on past where the model would stop ends by its limit.

@@ -26,6 +26,8 @@ const plainKinds = [
   "empty-body",
   // A proper answer without a word in it.
   "empty-content",
+  // A proper answer with other words than the model has for this prompt: what only somebody who knows them notices.
+  "other-words",
   // Status 200 with an error object.
   "error-body",
   // 200 with an HTML page.

@@ -38,7 +38,7 @@ DELETE /requests. Each fault takes "share", "count", "model", "port".
 Kinds: status with "status" and, if wished, "retryAfterSeconds" and "code"; slow with "factor"; trickle with
 "bytes" and "everyMs"; refuse, close-at-connect, black-hole (of a port); close-when-reused,
 reset-before-headers, stall-before-headers, reset-after-headers, empty-stream, empty-body, empty-content,
-error-body, wrong-content-type, whole-answer, no-sentinel, reset-after-finish, no-usage; and with "token": N
+other-words, error-body, wrong-content-type, whole-answer, no-sentinel, reset-after-finish, no-usage; and with "token": N
 or "headers" (right after the head): reset-at-token, end-at-token, end-in-frame-at-token, stall-at-token,
 pings-at-token, error-at-token, malformed-at-token, oversize-at-token.`;
 
