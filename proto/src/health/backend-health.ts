@@ -8,6 +8,7 @@ import { addToProof, canariesInRow, noProof, type Proof, proofVerdict } from "./
 import {
   calmSignals,
   cleared,
+  isAlarmed,
   type OthersRates,
   type SignalStates,
   stepSignals,
@@ -272,16 +273,9 @@ function tickProof(
 }
 
 /** Latency alone, and failures below an outage, only degrade: at least for a while, and until the sum has come down. */
-export function verdictOf(
-  health: BackendHealth,
-  { degradedMs }: HealthTimes,
-  now: Instant,
-): HealthVerdict {
+export function verdictOf(health: BackendHealth, times: HealthTimes, now: Instant): HealthVerdict {
   if (health.phase === "out" || health.phase === "proving") return "unhealthy";
-  const isDegraded = signals.some((signal) => {
-    const { alarmedAt, sum } = health.signals[signal];
-    return Number.isFinite(alarmedAt) && (now - alarmedAt < degradedMs || sum > 0);
-  });
+  const isDegraded = signals.some((signal) => isAlarmed(health.signals[signal], times, now));
   return isDegraded || health.canariesWrongInRow >= canariesInRow ? "degraded" : "healthy";
 }
 

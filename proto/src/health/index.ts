@@ -36,4 +36,4 @@ export {
 } from "./pool-health.ts";
 export { chooseProbers, probersPerBackend } from "./probers.ts";
 export { canariesInRow, noProof, type Proof, returnLimits, triesToReturn } from "./return-proof.ts";
-export type { SignalState } from "./signal-states.ts";
+export { isAlarmed, type SignalState } from "./signal-states.ts";

@@ -33,6 +33,19 @@ export function cleared(state: SignalState, now: Instant): SignalState {
   return { ...state, sum: 0, n: 0, bad: 0, since: now };
 }
 
+/**
+ * Its last alarm holds: for so long at least, and until good events have brought the sum to 0 once. What the sum does
+ * after that is no alarm before it is at its threshold again.
+ */
+export function isAlarmed(
+  { alarmedAt, since, sum }: SignalState,
+  { degradedMs }: { readonly degradedMs: number },
+  now: Instant,
+): boolean {
+  if (!Number.isFinite(alarmedAt)) return false;
+  return now - alarmedAt < degradedMs || (sum > 0 && since <= alarmedAt);
+}
+
 /** The sums after the tick; one that alarms stays at its threshold until good events bring it down. */
 export function stepSignals(
   before: SignalStates,

@@ -6,6 +6,7 @@ import {
   canariesInRow,
   type HealthTests,
   healthTimes,
+  isAlarmed,
   noProof,
   type Signal,
   signals,
@@ -51,7 +52,7 @@ export function evidenceOf(
   now: Instant,
 ): readonly SignalEvidence[] {
   return signals.map((signal) => {
-    const { sum, n, bad, since, alarmedAt } = health.signals[signal];
+    const { sum, n, bad, since } = health.signals[signal];
     return {
       signal,
       sum,
@@ -60,7 +61,7 @@ export function evidenceOf(
       bad,
       ...wilsonInterval({ n, bad }),
       since,
-      isAlarmed: isHolding(health, signal, alarmedAt, now),
+      isAlarmed: isAlarmed(health.signals[signal], healthTimes, now),
     };
   });
 }
@@ -115,22 +116,12 @@ function better(health: BackendHealth, tests: HealthTests, now: Instant): readon
   if (verdictOf(health, healthTimes, now) !== "degraded") return lines;
   for (const signal of signals) {
     const { sum, alarmedAt } = health.signals[signal];
-    if (!isHolding(health, signal, alarmedAt, now)) continue;
+    if (!isAlarmed(health.signals[signal], healthTimes, now)) continue;
     const calm = goodEventsToCalm(sum, tests[signal]);
     const left = Math.max(0, alarmedAt + healthTimes.degradedMs - now);
     lines.push(`${calm} ${goodEvents[signal]} and ${seconds(left)} make it healthy again`);
   }
   return lines;
-}
-
-function isHolding(
-  health: BackendHealth,
-  signal: Signal,
-  alarmedAt: Instant,
-  now: Instant,
-): boolean {
-  if (!Number.isFinite(alarmedAt)) return false;
-  return now - alarmedAt < healthTimes.degradedMs || health.signals[signal].sum > 0;
 }
 
 function seconds(ms: number): string {
