@@ -37,6 +37,7 @@ function open() {
         heard: undefined,
         probers: [],
         canaryVector: [],
+        canaryMark: 0,
         available: true,
       },
     ],

@@ -47,6 +47,7 @@ test("a verdict goes before what proxies hold out, and is told with its evidence
     freezesBaseline: false,
     probers: [],
     canaryVector: [],
+    canaryMark: 0,
     canaryTokensPerDay: 0,
     health: newBackendHealth(0),
     heardAt: 0,

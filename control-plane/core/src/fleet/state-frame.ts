@@ -100,6 +100,7 @@ function verdictFields(judged: JudgedBackend) {
     freezeBaseline: judged.freezesBaseline,
     probers: [...judged.probers],
     canaryVector: [...judged.canaryVector],
+    canaryMark: judged.canaryMark,
   };
 }
 

@@ -103,6 +103,11 @@ export class HeldState {
   canaryVector(name: string): readonly number[] {
     return this.#backends.get(name)?.canaryVector ?? [];
   }
+
+  /** Which question that vector answers. */
+  canaryMark(name: string): number {
+    return this.#backends.get(name)?.canaryMark ?? 0;
+  }
 }
 
 /** A build that knows no shares leaves the field at 0. */

@@ -22,6 +22,7 @@ const target: TargetReport = {
   heard: undefined,
   probers: [],
   canaryVector: [],
+  canaryMark: 0,
   available: true,
 };
 
@@ -34,6 +35,7 @@ const probes: ProbeCounts = {
   slow: 0,
   canaryTokensPerDay: 0,
   canaryVector: [],
+  canaryMark: 0,
 };
 
 const calm: Seen = { target, probes };

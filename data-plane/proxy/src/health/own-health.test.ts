@@ -49,6 +49,7 @@ const blank: TargetReport = {
   // Somebody else probes: this proxy does not.
   probers: ["other"],
   canaryVector: [],
+  canaryMark: 0,
   available: true,
 };
 
