@@ -39,6 +39,7 @@ function open() {
         heard: undefined,
         probers: [],
         canaryVector: [],
+        canaryMark: 0,
         available: true,
       },
     ],

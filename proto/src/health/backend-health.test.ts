@@ -114,6 +114,15 @@ test("an alarm that is over does not make the next failure count for more", () =
   expect(verdictOf(health, healthTimes, 95_000)).toBe("healthy");
 });
 
+test("an alarm that good events have ended is over: the next single failure degrades nobody", () => {
+  const ill = run(fresh, 5, () => counts({ requests: 10, timed: 10, slow: 8 }));
+  const calm = run(ill, 100, () => good, { from: 5 });
+  expect(verdictOf(calm, healthTimes, 105_000)).toBe("healthy");
+  const oneSlow = run(calm, 1, () => counts({ requests: 1, timed: 1, slow: 1 }), { from: 105 });
+  expect(oneSlow.signals.slow.sum).toBeGreaterThan(0);
+  expect(verdictOf(oneSlow, healthTimes, 106_000)).toBe("healthy");
+});
+
 test("three wrong answers in a row take it out; two and a right one do not", () => {
   const wrong = counts({ canaries: 1, canariesWrong: 1 });
   const right = counts({ canaries: 1 });

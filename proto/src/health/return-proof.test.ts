@@ -25,6 +25,12 @@ test("a good backend comes back: time, proof, then a growing share", () => {
   expect(run(back, 61, () => good, { from: 24 }).phase).toBe("in");
 });
 
+test("a report of any size is judged at once", () => {
+  const proving = run(dead, 10, () => noCounts, { from: 2 });
+  const back = run(proving, 1, () => counts({ requests: 4_000_000_000, probes: 1 }), { from: 12 });
+  expect(back.phase).toBe("returning");
+});
+
 test("it does not come back while a canary is asked for and not right three times", () => {
   const context = { ...alone, hasCanary: true };
   const proving = run(dead, 10, () => noCounts, { from: 2 });

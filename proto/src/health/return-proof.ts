@@ -7,7 +7,6 @@ import {
   type SprtVerdict,
   sprtLimits,
   sprtVerdict,
-  stepSprt,
 } from "../stats/index.ts";
 import type { HealthCounts } from "./health-counts.ts";
 
@@ -69,10 +68,9 @@ function addTries(
   before: number,
   { n, bad }: { readonly n: number; readonly bad: number },
 ): number {
-  let sum = before;
-  for (let each = 0; each < n && sprtVerdict(sum, returnLimits) !== "bad"; each++) {
-    // Enough is enough: a sum that passed the bound waits there for the canaries, and can still fall.
-    sum = Math.min(returnLimits.accept, stepSprt(sum, each < bad, returnLimits));
-  }
-  return sum;
+  const { accept, onBad, onGood } = returnLimits;
+  const low = before + bad * onBad;
+  if (sprtVerdict(low, returnLimits) === "bad") return low;
+  // Enough is enough: a sum that passed the bound waits there for the canaries, and can still fall.
+  return Math.min(accept, low + (n - bad) * onGood);
 }

@@ -31,4 +31,4 @@ export type {
   TenantView,
   TimeoutsView,
 } from "./view.ts";
-export { hedgeDefaults, routeDefaults } from "./view-resource.ts";
+export { canaryMark, hedgeDefaults, routeDefaults } from "./view-resource.ts";

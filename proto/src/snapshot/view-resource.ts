@@ -1,6 +1,6 @@
 // From the policy's messages to the view's values, with the defaults that policy.proto states.
 
-import { err, ok, parseAddress, type Result } from "../base/index.ts";
+import { err, fnv1a, ok, parseAddress, type Result } from "../base/index.ts";
 import type {
   Backend,
   Health,
@@ -10,6 +10,7 @@ import type {
   Objective,
   Region,
   Route,
+  Serves,
   Shadow,
   Tenant,
   Timeouts,
@@ -115,16 +116,36 @@ function viewMetricsPath(path: string): string | undefined {
 
 const canaryTokensDefault = 8;
 
-function viewProbe({ probe, serves }: Backend): ProbeView {
+/**
+ * Tells questions of embedding canaries apart: vectors are compared with those of the same model and text alone. A hash of
+ * 32 bits; 0 where there is no such canary.
+ */
+export function canaryMark(backend: Pick<Backend, "probe" | "serves">): number {
+  const input = backend.probe?.canary?.input ?? "";
+  const served = askedModel(backend);
+  return input === "" || served === undefined ? 0 : fnv1a(`${ownName(served)}\n${input}`);
+}
+
+function askedModel({ probe, serves }: Pick<Backend, "probe" | "serves">): Serves | undefined {
+  return serves.find((each) => each.model === probe?.canary?.model) ?? serves[0];
+}
+
+function ownName({ as, model }: Serves): string {
+  return as === "" ? model : as;
+}
+
+function viewProbe(backend: Backend): ProbeView {
+  const { probe } = backend;
   const path = probe === undefined || probe.path === "" ? "/health" : probe.path;
   const canary = probe?.canary;
-  const served = serves.find((each) => each.model === canary?.model) ?? serves[0];
+  const served = askedModel(backend);
   if (canary === undefined || served === undefined) return { path, canary: undefined };
   const { prompt, input, expect, pattern } = canary;
   return {
     path,
     canary: {
-      as: served.as === "" ? served.model : served.as,
+      as: ownName(served),
+      mark: canaryMark(backend),
       ask:
         input === ""
           ? { kind: "chat", prompt, maxTokens: unlessZero(canary.maxTokens) ?? canaryTokensDefault }

@@ -79,6 +79,8 @@ export type ProbeView = {
 export type CanaryView = {
   /** The backend's own name of the model that is asked. */
   readonly as: string;
+  /** See `canaryMark`. */
+  readonly mark: number;
   readonly ask:
     | { readonly kind: "chat"; readonly prompt: string; readonly maxTokens: number }
     | { readonly kind: "embedding"; readonly input: string };

@@ -64,6 +64,7 @@ test("a verdict goes before what proxies hold out, and is told with its evidence
     freezesBaseline: false,
     probers: [],
     canaryVector: [],
+    canaryMark: 0,
     canaryTokensPerDay: 0,
     health: newBackendHealth(0),
     heardAt: 0,
@@ -128,6 +129,14 @@ test("a digest is written at once, on change after a second, and unchanged after
   expect(digestDueAt(undefined, digest)).toBe(Number.NEGATIVE_INFINITY);
   expect(digestDueAt({ digest, at: 100 }, digestOf("us-east", []))).toBe(10_100);
   expect(digestDueAt({ digest, at: 100 }, digestOf("us-east", ["us-a"]))).toBe(1_100);
+});
+
+test("a verdict's time that is no whole millisecond is not known, and spoils nothing else", () => {
+  const note = { backend: "a", verdict: "degraded", signal: "slow", n: 9, bad: 8, reason: "" };
+  const verdicts = [1.5, -1, 1e30, "1", undefined, 7].map((sinceMs) => ({ ...note, sinceMs }));
+  const read = parseDigest("eu", { proxies: 1, pools: [], verdicts });
+  const times = read.kind === "ok" ? read.value.verdicts.map((each) => each.sinceMs) : [];
+  expect(times).toEqual([0, 0, 0, 0, 0, 7]);
 });
 
 test("a digest is read back as it was written", () => {

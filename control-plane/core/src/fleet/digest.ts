@@ -104,7 +104,7 @@ function readVerdicts(value: unknown): readonly VerdictNote[] {
         signal: isSignal(signal) ? signal : "failure",
         n,
         bad,
-        sinceMs: typeof sinceMs === "number" && Number.isFinite(sinceMs) ? sinceMs : 0,
+        sinceMs: Number.isSafeInteger(sinceMs) ? Math.max(0, Number(sinceMs)) : 0,
         ejections: isCount(ejections) ? ejections : 0,
         reason: text,
       },

@@ -50,6 +50,7 @@ function judgedAs(shares: { readonly [name: string]: number }): PoolSources["jud
     freezesBaseline: false,
     probers: [],
     canaryVector: [],
+    canaryMark: 0,
     canaryTokensPerDay: 0,
     health: newBackendHealth(0),
     heardAt: 0,

@@ -38,6 +38,7 @@ const noEvidence = {
   ejected: false,
   canaryTokensPerDay: 0,
   canaryVector: [],
+  canaryMark: 0,
 };
 
 function source(more: Partial<StateSource> = {}): StateSource {

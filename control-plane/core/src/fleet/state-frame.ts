@@ -123,6 +123,7 @@ function verdictFields(judged: JudgedBackend) {
     freezeBaseline: judged.freezesBaseline,
     probers: [...judged.probers],
     canaryVector: [...judged.canaryVector],
+    canaryMark: judged.canaryMark,
   };
 }
 

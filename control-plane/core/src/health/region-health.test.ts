@@ -1,4 +1,5 @@
 import { samplePolicy } from "@meridian/proto/policy-sample";
+import { canaryMark } from "@meridian/proto/snapshot";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import {
@@ -23,6 +24,7 @@ const blank: BackendEvidence = {
   ejected: false,
   canaryTokensPerDay: 0,
   canaryVector: [],
+  canaryMark: 0,
 };
 
 const one = { id: "proxy-eu-1", region: "eu-west" };
@@ -117,6 +119,29 @@ test("the first vector of a canary is the one that later ones are held against",
   run(health, 1, { canaryVector: [1, 0] });
   const now = run(health, 1, { canaryVector: [0, 1] }, { from: 1, reporters: [two] });
   expect(health.backend("eu-a", now)?.canaryVector).toEqual([1, 0]);
+});
+
+test("a canary that asks something else takes a new vector, from proxies that ask it already", () => {
+  const health = judge();
+  const changed = samplePolicy();
+  const [asks, asked] = [changed, samplePolicy()].map((policy) => {
+    const backend = policy.backends.find((each) => each.name === "eu-spare");
+    if (backend?.probe?.canary === undefined) throw new Error("the sample has an embedding canary");
+    if (policy === changed) backend.probe.canary.input = "The grass is green.";
+    return canaryMark(backend);
+  });
+  const told = (more: Partial<BackendEvidence>, from: number) => {
+    const now = run(health, 1, { name: "eu-spare", ...more }, { from });
+    const { canaryVector, canaryMark: mark } = health.backend("eu-spare", now) ?? {};
+    return [canaryVector, mark];
+  };
+  expect(told({ canaryVector: [1, 0], canaryMark: asked ?? 0 }, 0)).toEqual([[1, 0], asked]);
+  health.arrange(changed);
+  expect(told({ canaryVector: [1, 0], canaryMark: asked ?? 0 }, 1)).toEqual([[], asks]);
+  expect(told({ canaryVector: [0, 1], canaryMark: asks ?? 0 }, 2)).toEqual([[0, 1], asks]);
+  for (const each of changed.backends) each.weight = 3;
+  health.arrange(changed);
+  expect(told({}, 3)).toEqual([[0, 1], asks]);
 });
 
 test("what canaries cost is summed over the proxies that ask them", () => {

@@ -22,6 +22,7 @@ import {
   verdictOf,
   withHealth,
 } from "@meridian/proto/health";
+import { canaryMark } from "@meridian/proto/snapshot";
 import { recallHealth, type VerdictNote } from "./verdict-note.ts";
 
 /** What one proxy reports of one backend for one second; a BackendReport has this form. */
@@ -39,6 +40,7 @@ export type BackendEvidence = {
   readonly ejected: boolean;
   readonly canaryTokensPerDay: number;
   readonly canaryVector: readonly number[];
+  readonly canaryMark: number;
 };
 
 /** A proxy that reports; the region is its certificate's. */
@@ -55,6 +57,7 @@ export type JudgedBackend = {
   readonly freezesBaseline: boolean;
   readonly probers: readonly string[];
   readonly canaryVector: readonly number[];
+  readonly canaryMark: number;
   readonly canaryTokensPerDay: number;
   readonly health: BackendHealth;
   readonly heardAt: Instant;
@@ -90,8 +93,9 @@ type Entry = {
   readonly tokensPerDay: Map<string, number>;
   probers: readonly string[];
   heardAt: Instant;
-  /** The first that came while there was none; later ones are compared with it. */
+  /** The first answer to the canary of the policy in force; later ones are compared with it. */
   vector: readonly number[];
+  mark: number;
   verdict: HealthVerdict;
   reason: string;
   readonly history: VerdictChange[];
@@ -141,8 +145,13 @@ export class RegionHealth {
     for (const [name, entry] of this.#entries) {
       if (wanted.get(name)?.region !== entry.region) this.#entries.delete(name);
     }
-    for (const { name, region } of policy.backends) {
-      if (!this.#entries.has(name)) this.#entries.set(name, newEntry(region));
+    for (const backend of policy.backends) {
+      const { name, region } = backend;
+      const entry = this.#entries.get(name) ?? newEntry(region);
+      this.#entries.set(name, entry);
+      const mark = canaryMark(backend);
+      if (mark !== entry.mark) entry.vector = [];
+      entry.mark = mark;
     }
     this.#isCrewNew = true;
     const falseAlarms = policy.health?.falseAlarmsPerMonth ?? 0;
@@ -173,7 +182,7 @@ export class RegionHealth {
       if (each.canaryTokensPerDay > 0) {
         entry.tokensPerDay.set(reporter.id, each.canaryTokensPerDay);
       } else entry.tokensPerDay.delete(reporter.id);
-      if (entry.vector.length === 0) {
+      if (entry.vector.length === 0 && each.canaryMark === entry.mark) {
         entry.vector = each.canaryVector.slice(0, regionHealthLimits.vectorMax);
       }
     }
@@ -240,6 +249,7 @@ export class RegionHealth {
       freezesBaseline: freezesBaseline(health, this.#context, now),
       probers: entry.probers,
       canaryVector: entry.vector,
+      canaryMark: entry.mark,
       canaryTokensPerDay: [...entry.tokensPerDay.values()].reduce((sum, each) => sum + each, 0),
       health,
       heardAt: entry.heardAt,
@@ -348,6 +358,7 @@ function newEntry(region: string): Entry {
     probers: [],
     heardAt: never,
     vector: [],
+    mark: 0,
     verdict: "healthy",
     reason: "",
     history: [],

@@ -25,6 +25,7 @@ const blank: BackendEvidence = {
   ejected: false,
   canaryTokensPerDay: 0,
   canaryVector: [],
+  canaryMark: 0,
 };
 const reporter: Reporter = { id: "proxy-eu-1", region: "eu-west" };
 const policy = samplePolicy();

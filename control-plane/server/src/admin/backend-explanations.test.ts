@@ -20,6 +20,7 @@ const blank: BackendEvidence = {
   ejected: false,
   canaryTokensPerDay: 0,
   canaryVector: [],
+  canaryMark: 0,
 };
 
 function open() {

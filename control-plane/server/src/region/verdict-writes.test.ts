@@ -28,6 +28,7 @@ const blank: BackendEvidence = {
   ejected: false,
   canaryTokensPerDay: 0,
   canaryVector: [],
+  canaryMark: 0,
 };
 
 function storeThat(commits: Commit[]): Store {

@@ -332,6 +332,7 @@ class RegionEngine implements Engine {
       heard: target.kind === "backend" ? this.#heardOf(target.name, now) : undefined,
       probers: target.kind === "backend" ? this.#state.probers(target.name) : [],
       canaryVector: target.kind === "backend" ? this.#state.canaryVector(target.name) : [],
+      canaryMark: target.kind === "backend" ? this.#state.canaryMark(target.name) : 0,
       available: !draining && isOpen(standing),
     };
   }

@@ -240,6 +240,8 @@ export type TargetReport = {
   readonly probers: readonly string[];
   /** What the vector of its embedding canary must be near to; empty: none was taken yet. */
   readonly canaryVector: readonly number[];
+  /** Which question that vector answers. */
+  readonly canaryMark: number;
   /** May be chosen now. */
   readonly available: boolean;
 };

@@ -156,6 +156,11 @@ export class HeldState {
   canaryVector(name: string): readonly number[] {
     return this.#backends.get(name)?.canaryVector ?? [];
   }
+
+  /** Which question that vector answers. */
+  canaryMark(name: string): number {
+    return this.#backends.get(name)?.canaryMark ?? 0;
+  }
 }
 
 /** No figure means not known, unless there is plainly none. */

@@ -74,7 +74,11 @@ export class OwnJudge {
     const clock = { now, tickMs: judgeTickMs };
     this.#fleet = tickFleet(this.#fleet, counts, this.#context, clock);
     return new Map(
-      [...this.#fleet.backends].map(([name, { health }]) => [name, this.#toldBy(health, now)]),
+      [...this.#fleet.backends].map(([name, { health }]) => {
+        const word = this.#words.get(name);
+        // A control plane that has just begun has no word of it: until the next tick this one's has to hold it out.
+        return [name, word?.verdict === "unhealthy" ? word : this.#toldBy(health, now)];
+      }),
     );
   }
 

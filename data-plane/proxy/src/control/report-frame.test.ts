@@ -26,6 +26,7 @@ function report(backends: readonly Partial<TargetReport>[], more: Partial<Engine
     heard: undefined,
     probers: [],
     canaryVector: [],
+    canaryMark: 0,
     available: true,
     ...each,
   }));
@@ -104,6 +105,7 @@ test("probes are reported with the requests; a canary's time counts as a wait", 
     slow: 1,
     canaryTokensPerDay: 900,
     canaryVector: [1, 2],
+    canaryMark: 7,
   };
   const maker = createReportMaker(node, (name) => (name === "b0" ? counts : undefined), 0);
   maker.make(1n, report([{ timed: 3, slow: 1 }]), second(1));
@@ -120,9 +122,13 @@ test("probes are reported with the requests; a canary's time counts as a wait", 
     slow: 0,
     canaryTokensPerDay: 900,
     canaryVector: [1, 2],
+    canaryMark: 7,
   });
-  const known = report([{ canaryVector: [1, 2] }]);
+  const known = report([{ canaryVector: [1, 2], canaryMark: 7 }]);
   expect(maker.make(3n, known, second(3)).backends[0]?.canaryVector).toEqual([]);
+  // What is told answers another question: this one's answer is still wanted.
+  const other = report([{ canaryVector: [1, 2], canaryMark: 8 }]);
+  expect(maker.make(4n, other, second(4)).backends[0]?.canaryVector).toEqual([1, 2]);
 });
 
 test("what was counted before the first frame, or in a time without frames, is of no second", () => {
@@ -135,6 +141,7 @@ test("what was counted before the first frame, or in a time without frames, is o
     slow: 0,
     canaryTokensPerDay: 0,
     canaryVector: [],
+    canaryMark: 0,
   };
   const maker = createReportMaker(node, () => counts, 0);
   const nothing = [{ failed: 0, succeeded: 0, probes: 0, probesFailed: 0 }];

@@ -119,8 +119,10 @@ function whole(count: number): number {
   return Math.min(0xffff_ffff, Math.round(count));
 }
 
-function probeDifference(before: ProbeCounts | undefined, { probe, canaryVector }: Reading) {
+function probeDifference(before: ProbeCounts | undefined, reading: Reading) {
+  const { probe } = reading;
   if (probe === undefined) return {};
+  const isKnown = reading.canaryVector.length > 0 && reading.canaryMark === probe.canaryMark;
   return {
     probes: grown(before?.probes, probe.probes),
     probesFailed: grown(before?.probesFailed, probe.probesFailed),
@@ -128,7 +130,8 @@ function probeDifference(before: ProbeCounts | undefined, { probe, canaryVector 
     canariesWrong: grown(before?.canariesWrong, probe.canariesWrong),
     canaryTokensPerDay: probe.canaryTokensPerDay,
     // Sent until the control plane has one to compare with.
-    canaryVector: canaryVector.length > 0 ? [] : [...probe.canaryVector],
+    canaryVector: isKnown ? [] : [...probe.canaryVector],
+    canaryMark: probe.canaryMark,
   };
 }
 

@@ -24,6 +24,7 @@ const target: TargetReport = {
   heard: undefined,
   probers: [],
   canaryVector: [],
+  canaryMark: 0,
   available: true,
 };
 
@@ -36,6 +37,7 @@ const probes: ProbeCounts = {
   slow: 0,
   canaryTokensPerDay: 0,
   canaryVector: [],
+  canaryMark: 0,
 };
 
 const calm: Seen = { target, probes };

@@ -51,6 +51,7 @@ const blank: TargetReport = {
   // Somebody else probes: this proxy does not.
   probers: ["other"],
   canaryVector: [],
+  canaryMark: 0,
   available: true,
 };
 
@@ -145,8 +146,8 @@ test("what the control plane holds out when it falls silent has to prove itself 
   const { seconds, set, state, verdict } = open();
   set("a", { heard: heldOut, told: heldOut });
   seconds(3, { b: [10, 0], c: [10, 0] });
-  // This proxy has nothing against it: it sees none of its requests.
-  expect(verdict("a")?.verdict).toBe("healthy");
+  // This proxy sees none of its requests, and has nothing of its own to say against it.
+  expect(verdict("a")).toEqual(heldOut);
   state.stateAgeMs = 16_000;
   // From now on its own word is what is followed.
   set("a", { heard: undefined, told: verdict("a") });
@@ -158,6 +159,8 @@ test("a control plane that starts anew and knows no verdict yet brings nobody ba
   const { seconds, set, verdict } = open();
   set("a", { heard: heldOut });
   seconds(2, {});
+  // What the engine goes by from the first frame without a verdict on, before the next second.
+  expect(verdict("a")).toEqual(heldOut);
   set("a", { heard: undefined });
   seconds(1, {});
   expect(verdict("a")).toMatchObject({ verdict: "unhealthy", share: 0 });

@@ -144,6 +144,7 @@ export class OwnHealth {
       isMine: this.#isProber(target),
       need: this.#needOf(backend, target),
       reference: target?.canaryVector ?? [],
+      referenceMark: target?.canaryMark ?? 0,
     };
   }
 

@@ -13,6 +13,7 @@ const chat: ProbeView = {
   path: "/health",
   canary: {
     as: "org/m",
+    mark: 0,
     ask: { kind: "chat", prompt: "2+2=", maxTokens: 4 },
     expect: { kind: "contains", text: "4" },
     latencyMs: 5_000,
@@ -23,6 +24,7 @@ const embedding: ProbeView = {
   path: "/health",
   canary: {
     as: "e",
+    mark: 7,
     ask: { kind: "embedding", input: "blue" },
     expect: undefined,
     latencyMs: undefined,
@@ -56,7 +58,7 @@ async function start(
   const prober = new Prober({
     clock: { now: () => performance.now(), wall: () => Date.now() },
     random: seededRandom("prober"),
-    standing: () => ({ isMine: true, need: "proving", reference: [], ...more }),
+    standing: () => ({ isMine: true, need: "proving", reference: [], referenceMark: 0, ...more }),
     failed: (_, kind, reason) => failures.push(`${kind} ${reason}`),
   });
   atEnd(() => prober.close());
@@ -146,11 +148,16 @@ test("a vector is kept for comparing, in 64 of its dimensions, and another one i
   const first = await start(serve, embedding);
   await vi.waitFor(() => expect(first.prober.counts("b")?.canaryVector).toHaveLength(64), wait);
   const reference = first.prober.counts("b")?.canaryVector ?? [];
-  const same = await start(serve, embedding, { reference });
-  const other = await start(serve, embedding, { reference: [...reference].reverse() });
+  const reversed = [...reference].reverse();
+  const same = await start(serve, embedding, { reference, referenceMark: 7 });
+  const other = await start(serve, embedding, { reference: reversed, referenceMark: 7 });
+  const changed = await start(serve, embedding, { reference: reversed, referenceMark: 8 });
   await vi.waitFor(() => {
     expect(same.prober.counts("b")?.canaries).toBeGreaterThan(0);
     expect(other.prober.counts("b")?.canariesWrong).toBeGreaterThan(0);
+    expect(changed.prober.counts("b")?.canaries).toBeGreaterThan(0);
   }, wait);
+  // A vector that answers another question says nothing about this one's.
+  expect(changed.prober.counts("b")).toMatchObject({ canariesWrong: 0, canaryMark: 7 });
   expect(same.prober.counts("b")?.canariesWrong).toBe(0);
 });

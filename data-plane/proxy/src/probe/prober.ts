@@ -27,6 +27,8 @@ export type ProbeStanding = {
   readonly need: ProbeNeed;
   /** What the vector of an embedding canary is compared with; empty: none was taken yet. */
   readonly reference: readonly number[];
+  /** Which question the reference answers: of another one it says nothing. */
+  readonly referenceMark: number;
 };
 
 /** Grow from the start, never fall. */
@@ -42,6 +44,8 @@ export type ProbeCounts = {
   readonly canaryTokensPerDay: number;
   /** The newest vector, 64 of its dimensions; empty: none. */
   readonly canaryVector: readonly number[];
+  /** Which question that vector answers. */
+  readonly canaryMark: number;
 };
 
 export type ProberOptions = {
@@ -145,8 +149,9 @@ export class Prober {
     }
     this.#judgeTime(counts, canary, clock.now() - startedAt);
     counts.canaries += 1;
-    const { reference } = standing(candidate.name);
-    const wrong = wrongAnswer(answer, canary, reference, counts);
+    const { reference, referenceMark } = standing(candidate.name);
+    const known = referenceMark === canary.mark ? reference : [];
+    const wrong = wrongAnswer(answer, canary, known, counts);
     if (wrong === undefined) return;
     counts.canariesWrong += 1;
     failed(candidate.name, "canary", wrong);
@@ -199,6 +204,7 @@ export class Prober {
       slow: 0,
       canaryTokensPerDay: 0,
       canaryVector: [],
+      canaryMark: 0,
     };
     this.#counts.set(name, fresh);
     return fresh;
@@ -238,6 +244,7 @@ function wrongAnswer(
   const result = judgeCanary(expectationOf(canary, reference), { ...reading, vector });
   if (result.kind === "wrong") return result.reason;
   counts.canaryVector = vector;
+  counts.canaryMark = canary.mark;
   return undefined;
 }
 

@@ -186,5 +186,6 @@ function emptyCounts(name: string): Counts {
     ejected: false,
     canaryTokensPerDay: 0,
     canaryVector: [],
+    canaryMark: 0,
   };
 }
