@@ -91,6 +91,30 @@ test("an equal beginning is not computed again, but for the last token", () => {
   expect(longer.heard).toMatchObject({ first: 919, hit: 20 });
 });
 
+test("who goes on after an answer finds the answer, too", () => {
+  const timeline = new Timeline();
+  const one = server(timeline);
+  const next = listener();
+  const blocksAfter = [1, 2, 3];
+  one.submit({ blocks: [1], blocksAfter, inputTokens: 15, outputTokens: 16 }, listener().listener);
+  timeline.runUntil(500);
+  expect(one.metrics().kvUse).toBe(0);
+  one.submit({ blocks: [1, 2, 3, 4], inputTokens: 45, outputTokens: 1 }, next.listener);
+  timeline.runUntil(1_000);
+  expect(next.heard).toMatchObject({ first: 515, hit: 30 });
+});
+
+test("who finds no room in the step for a part of its prompt is told as waiting", () => {
+  const timeline = new Timeline();
+  const one = server(timeline, { slots: 8, queueMax: 8 });
+  for (let n = 0; n < 3; n++) {
+    one.submit({ blocks: [], inputTokens: 150, outputTokens: 5 }, listener().listener);
+  }
+  timeline.runUntil(120);
+  // The first has 50 tokens to go, the second takes the other half of the step.
+  expect(one.metrics()).toMatchObject({ running: 2, waiting: 1 });
+});
+
 test("memory for running sequences pushes out the blocks that were left alone for longest", () => {
   const timeline = new Timeline();
   const one = server(timeline, { kvBlocks: 10 });

@@ -51,7 +51,10 @@ export const serverSizes = {
 
 /** What a sequence needs. */
 export type Job = {
+  /** Full blocks of the prompt. */
   readonly blocks: readonly number[];
+  /** The same and after them those of the answer, to be found by whoever goes on with it; default: the prompt's alone. */
+  readonly blocksAfter?: readonly number[];
   readonly inputTokens: number;
   readonly outputTokens: number;
 };
@@ -71,6 +74,7 @@ export type Sequence = {
   state: "waiting" | "running" | "gone";
   hits: number;
   isNamed: boolean;
+  isAnswerNamed: boolean;
   prefillLeft: number;
   /** Of the step under way. */
   prefillNow: number;
@@ -148,6 +152,7 @@ export class ModelServer {
       state: "waiting",
       hits: 0,
       isNamed: false,
+      isAnswerNamed: false,
       prefillLeft: 0,
       prefillNow: 0,
       emitted: 0,
@@ -218,11 +223,16 @@ export class ModelServer {
     return this.#pool.fits(blocks, this.#pool.match(blocks), sequence.blocksTotal);
   }
 
+  /** As vLLM does: while the step at hand still has room for a part of the prompt. Who has none counts as waiting. */
   #admit(): void {
+    if (this.#waiting.length === 0) return;
+    let room = this.size.chunkTokens;
+    for (const each of this.#running) room -= each.prefillLeft;
     let started = 0;
     for (const sequence of this.#waiting) {
-      if (!this.#canStart(sequence)) break;
+      if (room <= 0 || !this.#canStart(sequence)) break;
       this.#start(sequence);
+      room -= sequence.prefillLeft;
       started += 1;
     }
     if (started > 0) this.#waiting.splice(0, started);
@@ -302,7 +312,10 @@ export class ModelServer {
       }
       if (each.emitted >= each.job.outputTokens) ended.push(each);
     }
-    for (const each of ended) this.#drop(each);
+    for (const each of ended) {
+      this.#nameAnswer(each);
+      this.#drop(each);
+    }
     this.totals.completed += ended.length;
     this.#begin();
     // Told last: what they do next (ask again, leave) finds the server in a whole state.
@@ -315,10 +328,18 @@ export class ModelServer {
     for (const each of ended) each.listener.onEnd(now, "complete");
   };
 
+  #nameAnswer(sequence: Sequence): void {
+    const { blocks, blocksAfter } = sequence.job;
+    if (blocksAfter === undefined) return;
+    this.#pool.name(blocksAfter, blocks.length);
+    sequence.isAnswerNamed = true;
+  }
+
   #drop(sequence: Sequence): void {
     sequence.state = "gone";
     this.#running.splice(this.#running.indexOf(sequence), 1);
-    const { blocks } = sequence.job;
+    const { job, isAnswerNamed } = sequence;
+    const blocks = (isAnswerNamed ? job.blocksAfter : undefined) ?? job.blocks;
     const named = sequence.isNamed ? blocks.length : sequence.hits;
     this.#pool.release(blocks, named, sequence.blocksTotal);
   }
