@@ -84,6 +84,11 @@ export type Sequence = {
 export type ServerMetrics = {
   readonly at: Instant;
   readonly waiting: number;
+  /**
+   * Of those waiting the ones that the newest step had no room for: what vLLM's and SGLang's gauges tell, which are written
+   * once a step, when who came during the last one has been taken in.
+   */
+  readonly queued: number;
   readonly running: number;
   /** 0 to 1. */
   readonly kvUse: number;
@@ -123,6 +128,8 @@ export class ModelServer {
   readonly #pool: BlockPool;
   #waiting: Sequence[] = [];
   #running: Sequence[] = [];
+  /** Those whom the newest step had no room for. */
+  #left = 0;
   #plan: Plan | undefined;
 
   constructor(
@@ -159,7 +166,8 @@ export class ModelServer {
     };
     this.#waiting.push(sequence);
     if (this.#plan === undefined) this.#begin();
-    else if (this.#waiting.length === 1 && this.#canStart(sequence)) this.#cutShort();
+    else if (this.#left === 0 && this.#canStart(sequence)) this.#cutShort();
+    else this.#left = this.#waiting.length;
     return sequence;
   }
 
@@ -185,6 +193,7 @@ export class ModelServer {
     this.#plan = undefined;
     this.#running = [];
     this.#waiting = [];
+    this.#left = 0;
     this.#pool.clear();
     for (const sequence of inside) {
       sequence.state = "gone";
@@ -206,6 +215,7 @@ export class ModelServer {
     return {
       at: this.#timeline.now,
       waiting: this.#waiting.length,
+      queued: Math.min(this.#left, this.#waiting.length),
       running: this.#running.length,
       kvUse: this.#pool.use(),
     };
@@ -225,6 +235,7 @@ export class ModelServer {
 
   /** As vLLM does: while the step at hand still has room for a part of the prompt. Who has none counts as waiting. */
   #admit(): void {
+    this.#left = 0;
     if (this.#waiting.length === 0) return;
     let room = this.size.chunkTokens;
     for (const each of this.#running) room -= each.prefillLeft;
@@ -236,6 +247,7 @@ export class ModelServer {
       started += 1;
     }
     if (started > 0) this.#waiting.splice(0, started);
+    this.#left = this.#waiting.length;
   }
 
   #start(sequence: Sequence): void {
