@@ -103,8 +103,14 @@ export class StoreCluster {
   }
 
   #call(from: SimNode, member: Member, run: (answer: (deliver: () => void) => void) => void): void {
+    const { life } = from;
     this.#net.send(from, member.node, () =>
-      run((deliver) => this.#net.send(member.node, from, deliver)),
+      run((deliver) =>
+        this.#net.send(member.node, from, () => {
+          // Who asked may have died meanwhile; its next life has not asked.
+          if (from.life === life) deliver();
+        }),
+      ),
     );
   }
 
