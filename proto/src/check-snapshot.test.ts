@@ -109,8 +109,26 @@ test("a snapshot is read as plain values, in order, with defaults filled in", ()
         { name: "llama-8b", contextTokens: undefined },
       ],
       routes: [
-        { name: "acme", balance: "cache-aware", targets: [{ weight: 95 }, { weight: 1 }] },
-        { name: "all", match: { models: [], tenants: [] }, targets: [], ...routeDefaults },
+        {
+          name: "acme",
+          balance: "cache-aware",
+          targets: [{ weight: 95 }, { weight: 1 }],
+          match: {
+            headers: [{ name: "x-team", pattern: "blue-*" }],
+            protocols: ["openai"],
+            paths: ["/v1/*"],
+          },
+          shadow: undefined,
+          affinityHeader: "x-session",
+        },
+        {
+          name: "all",
+          match: { models: [], tenants: [], headers: [] },
+          targets: [],
+          shadow: { model: "llama-8b", percent: 5, concurrencyMax: 4 },
+          affinityHeader: undefined,
+          ...routeDefaults,
+        },
       ],
       tenants: [
         { name: "acme", requestsPerMinute: 6_000 },

@@ -97,13 +97,10 @@ function checkReferences(view: RegionView, findings: Findings): void {
     resolve(degradeTo, `model/${name}`, models);
     resolve(serving, `model/${name}`, regions);
   }
-  for (const [place, { name, targets, match }] of view.routes.entries()) {
+  for (const [place, { name, targets, match, shadow }] of view.routes.entries()) {
     const path = `route/${String(place).padStart(4, "0")}/${name}`;
-    resolve(
-      targets.map((each) => each.model),
-      path,
-      models,
-    );
+    const shadows = shadow === undefined ? [] : [shadow.model];
+    resolve([...targets.map((each) => each.model), ...shadows], path, models);
     resolve(match.tenants, path, tenants);
   }
   for (const { name, residency } of view.tenants) resolve(residency, `tenant/${name}`, regions);

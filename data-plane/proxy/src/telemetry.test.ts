@@ -15,6 +15,7 @@ const report: EngineReport = {
   outputTokens: 50,
   backends: [],
   peers: [],
+  pools: [],
 };
 
 const readings: Readings = {

@@ -1,6 +1,7 @@
 // The base vocabulary of every package.
 
 export { type CommandLine, flagOf, formatHelp, readCommandLine } from "./command-line.ts";
+export { kmBetween, type Place } from "./place.ts";
 export { formatProblem, type Problem, problem, refuses, warning } from "./problem.ts";
 export { fnv1a, fullJitterMs, type Random, seededRandom } from "./random.ts";
 export {

@@ -35,6 +35,16 @@ test.each<[string, object, readonly string[]]>([
     ["unknown_word backends[0].assistantPrefix"],
   ],
   [
+    "a path of metrics that is none",
+    {
+      backends: [
+        { ...usA, metricsPath: "metrics" },
+        { ...euA, metricsPath: "/metrics?x=1" },
+      ],
+    },
+    ["invalid_text backends[0].metricsPath", "invalid_text backends[1].metricsPath"],
+  ],
+  [
     "a language that is not spoken yet",
     {
       backends: [
@@ -46,4 +56,8 @@ test.each<[string, object, readonly string[]]>([
   ],
 ])("%s is refused", (_, change, expected) => {
   expect(findingsWith(change)).toEqual(expected);
+});
+
+test.each(["none", "/metrics", "/engine/metrics"])("metrics at %s are fine", (metricsPath) => {
+  expect(findingsWith({ backends: [{ ...usA, metricsPath }, euA] })).toEqual([]);
 });

@@ -1,7 +1,7 @@
 // Backends: where they stand, what they serve, and that this build can speak to them.
 
 import { type Backend, Protocol } from "../gen/meridian/v1/policy_pb.ts";
-import { checkUrl } from "./check-url.ts";
+import { checkUrl, isPath } from "./check-url.ts";
 import { checkWord } from "./check-word.ts";
 import { type Findings, quote } from "./findings.ts";
 import { checkReference, type PolicyIndex } from "./policy-index.ts";
@@ -19,6 +19,7 @@ export function checkBackends(index: PolicyIndex): void {
     checkServes(index, backend, path);
     checkProtocol(index, backend, path);
     checkPrefix(backend, path, findings);
+    checkMetricsPath(backend, path, findings);
     if (weight !== undefined && !(weight >= 0 && weight <= weightMax)) {
       const code = weight < 0 ? "negative" : "out_of_range";
       const hint = `weights are from 0 to ${weightMax}; 0 sends nothing`;
@@ -57,6 +58,13 @@ function checkProtocol({ findings }: PolicyIndex, { protocol }: Backend, path: s
 function checkPrefix({ assistantPrefix }: Backend, path: string, findings: Findings): void {
   if (assistantPrefix === "") return;
   checkWord(assistantPrefixes, assistantPrefix, { path: `${path}.assistantPrefix`, findings });
+}
+
+function checkMetricsPath({ metricsPath }: Backend, path: string, findings: Findings): void {
+  if (metricsPath === "" || metricsPath === "none" || isPath(metricsPath)) return;
+  const message = `${quote(metricsPath)} is no path`;
+  const hint = "it starts with / and has no query; none: its metrics are not read";
+  findings.refuse("invalid_text", `${path}.metricsPath`, message, hint);
 }
 
 /** Two backends that are one server get twice the requests that it was meant to get. */

@@ -1,22 +1,10 @@
 // Fields that this version accepts but does not act on. One warning for each, so that nothing is ignored in silence; a
 // field leaves the list in the change that puts it in force.
 
-import type { Backend, Model, Policy, Route, Tenant } from "../gen/meridian/v1/policy_pb.ts";
+import type { Model, Policy, Route, Tenant } from "../gen/meridian/v1/policy_pb.ts";
 import type { PolicyIndex } from "./policy-index.ts";
 
 type Feature<T> = { readonly field: string; readonly isUsed: (from: T) => boolean };
-
-const ofBackend: readonly Feature<Backend>[] = [
-  { field: "capacity.concurrency", isUsed: ({ capacity }) => (capacity?.concurrency ?? 0) > 0 },
-  {
-    field: "capacity.requestsPerMinute",
-    isUsed: ({ capacity }) => (capacity?.requestsPerMinute ?? 0) > 0,
-  },
-  {
-    field: "capacity.tokensPerMinute",
-    isUsed: ({ capacity }) => (capacity?.tokensPerMinute ?? 0) > 0,
-  },
-];
 
 const ofModel: readonly Feature<Model>[] = [
   { field: "contextTokens", isUsed: ({ contextTokens }) => contextTokens > 0 },
@@ -25,11 +13,7 @@ const ofModel: readonly Feature<Model>[] = [
 ];
 
 const ofRoute: readonly Feature<Route>[] = [
-  {
-    field: "balance",
-    isUsed: ({ balance }) => balance !== "" && balance !== "least-outstanding",
-  },
-  { field: "fallback", isUsed: ({ fallback }) => fallback.some((each) => each !== "remote") },
+  { field: "fallback", isUsed: ({ fallback }) => fallback.includes("degrade") },
 ];
 
 const ofTenant: readonly Feature<Tenant>[] = [
@@ -39,13 +23,11 @@ const ofTenant: readonly Feature<Tenant>[] = [
 
 /** What happens instead, where it isn't plain. */
 const instead: { readonly [field: string]: string } = {
-  balance: "least-outstanding is used instead",
-  fallback: "of its words only remote is followed",
+  fallback: "its word degrade is skipped, the others are followed",
 };
 
 export function checkInForce({ policy, findings }: PolicyIndex): void {
   const used = [
-    ...usedOf("backends", policy.backends, ofBackend),
     ...usedOf("models", policy.models, ofModel),
     ...usedOf("routes", policy.routes, ofRoute),
     ...usedOf("tenants", policy.tenants, ofTenant),

@@ -12,13 +12,9 @@ test("the sample with every field has warnings alone, one for each field not in 
   const problems = checkPolicy(samplePolicy());
   expect(refuses(problems)).toBe(false);
   expect(problems.map(({ code, path }) => `${code} ${path}`)).toEqual([
-    "not_in_force backends[0].capacity.concurrency",
-    "not_in_force backends[0].capacity.requestsPerMinute",
-    "not_in_force backends[0].capacity.tokensPerMinute",
     "not_in_force models[0].contextTokens",
     "not_in_force models[0].features",
     "not_in_force models[0].degradeTo",
-    "not_in_force routes[0].balance",
     "not_in_force routes[0].fallback",
     "not_in_force tenants[0].priority",
     "not_in_force tenants[0].limits",

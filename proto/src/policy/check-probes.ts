@@ -1,6 +1,7 @@
 // Probes: a question that can be asked, and an answer that can be told right from wrong.
 
 import type { Backend, Canary } from "../gen/meridian/v1/policy_pb.ts";
+import { isPath } from "./check-url.ts";
 import { type Findings, quote } from "./findings.ts";
 import type { PolicyIndex } from "./policy-index.ts";
 
@@ -11,7 +12,7 @@ export function checkProbes({ policy, findings }: PolicyIndex): void {
     const { probe } = backend;
     if (probe === undefined) continue;
     const path = `backends[${place}].probe`;
-    if (probe.path !== "" && !/^\/[^\s?#]*$/.test(probe.path)) {
+    if (probe.path !== "" && !isPath(probe.path)) {
       const message = `${quote(probe.path)} is no path`;
       findings.refuse("invalid_text", `${path}.path`, message, "it starts with / and has no query");
     }

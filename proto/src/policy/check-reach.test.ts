@@ -61,6 +61,36 @@ test.each<[string, object, readonly string[]]>([
     },
     ["shadowed_route? routes[1]"],
   ],
+  [
+    "a route behind one that asks for less of the same header",
+    {
+      routes: [
+        { name: "a", match: { headers: [{ name: "x-team", value: "b*" }] } },
+        {
+          name: "b",
+          match: {
+            headers: [
+              { name: "X-Team", value: "blue" },
+              { name: "x-tier", value: "gold" },
+            ],
+          },
+        },
+        { name: "all" },
+      ],
+    },
+    ["shadowed_route? routes[1]"],
+  ],
+  [
+    "a route behind one of the same path and language",
+    {
+      routes: [
+        { name: "a", match: { paths: ["/v1/*"], protocols: ["openai"] } },
+        { name: "b", match: { paths: ["/v1/embeddings"], protocols: ["openai"] } },
+        { name: "all" },
+      ],
+    },
+    ["shadowed_route? routes[1]"],
+  ],
 ])("%s is a warning", (_, change, expected) => {
   expect(findingsWith(change)).toEqual(expected);
 });
@@ -94,6 +124,19 @@ test.each<[string, object]>([
   [
     "weights of 0 beside others",
     { routes: [{ name: "all", targets: [{ model: "big" }, { model: "small", weight: 0 }] }] },
+  ],
+  [
+    "a route behind one that asks for more",
+    {
+      routes: [
+        { name: "a", match: { headers: [{ name: "x-team", value: "blue" }] } },
+        { name: "b", match: { headers: [{ name: "x-team", value: "b*" }] } },
+        { name: "c", match: { paths: ["/v1/embeddings"] } },
+        { name: "d", match: { paths: ["/v1/*"] } },
+        { name: "e", match: { protocols: ["openai"] } },
+        { name: "all" },
+      ],
+    },
   ],
   ["an alias in a match", { routes: [{ name: "all", match: { models: ["default", "small"] } }] }],
 ])("%s is fine", (_, change) => {

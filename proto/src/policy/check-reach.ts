@@ -1,10 +1,11 @@
 // What requests can't reach: routes behind broader ones, patterns that fit nothing, models that no route leads to. All
 // are warnings: nothing breaks, but it is hardly what was meant.
 
-import type { Route } from "../gen/meridian/v1/policy_pb.ts";
-import { quote } from "./findings.ts";
+import type { HeaderMatch, Route } from "../gen/meridian/v1/policy_pb.ts";
+import { type Findings, quote } from "./findings.ts";
 import { matchesPattern } from "./pattern.ts";
 import type { PolicyIndex } from "./policy-index.ts";
+import { clientProtocols, inferencePaths, protocols } from "./words.ts";
 
 /**
  * Comparisons of patterns with names or each other in all. They are the product of two lists and the only checks that
@@ -34,6 +35,24 @@ function warnOfPatterns(index: PolicyIndex, budget: Budget): void {
       const message = `no model or alias fits ${quote(pattern)}`;
       findings.warn("matches_nothing", path, message, "correct it, or declare the model");
     }
+    warnOfPlaces(route, `routes[${place}].match`, findings);
+  }
+}
+
+/** Paths and languages are few, and known. */
+function warnOfPlaces({ match }: Route, path: string, findings: Findings): void {
+  for (const [place, pattern] of (match?.paths ?? []).entries()) {
+    if (inferencePaths.some((each) => matchesPattern(pattern, each))) continue;
+    const message = `no path that is served fits ${quote(pattern)}`;
+    const hint = `paths are ${inferencePaths.join(", ")}`;
+    findings.warn("matches_nothing", `${path}.paths[${place}]`, message, hint);
+  }
+  for (const [place, number] of (match?.protocols ?? []).entries()) {
+    const name = protocols[number - 1];
+    if (name !== undefined && clientProtocols.includes(name)) continue;
+    const message = `no client speaks ${name ?? "this"} to this version`;
+    const hint = `clients speak ${clientProtocols.join(", ")}`;
+    findings.warn("matches_nothing", `${path}.protocols[${place}]`, message, hint);
   }
 }
 
@@ -42,7 +61,8 @@ function warnOfUnrouted(index: PolicyIndex, budget: Budget): void {
   if (policy.routes.length === 0) return;
   const targets = policy.routes.flatMap((each) => each.targets.map(({ model }) => model));
   const lesser = policy.models.flatMap((each) => each.degradeTo);
-  const used = new Set([...targets, ...lesser]);
+  const shadows = policy.routes.flatMap((each) => each.shadow?.model ?? []);
+  const used = new Set([...targets, ...lesser, ...shadows]);
   for (const [place, model] of policy.models.entries()) {
     const names = [model.name, ...model.aliases];
     const isAsked = policy.routes.some(({ match }) =>
@@ -69,20 +89,49 @@ function warnOfShadowed({ policy, findings }: PolicyIndex, budget: Budget): void
   }
 }
 
-/** A `*` of the narrow pattern is a character like any other to the broad one: what fits so fits whatever it stands for. */
+/** Whatever the narrow route takes, the broad one takes. */
 function covers(broad: Route, narrow: Route, budget: Budget): boolean {
-  const tenants = broad.match?.tenants ?? [];
-  const narrowTenants = narrow.match?.tenants ?? [];
-  const coversTenants =
-    tenants.length === 0 ||
-    (narrowTenants.length > 0 && narrowTenants.every((each) => includes(tenants, each, budget)));
-  if (!coversTenants) return false;
-  const models = broad.match?.models ?? [];
-  if (models.length === 0) return true;
-  const narrowModels = narrow.match?.models ?? [];
-  // A narrow route without patterns takes any model, as one with "*" does.
-  const wanted = narrowModels.length === 0 ? ["*"] : narrowModels;
-  return wanted.every((each) => matchesAny(models, each, budget));
+  const [wide, small] = [broad.match, narrow.match];
+  return (
+    coversNames(wide?.tenants ?? [], small?.tenants ?? [], budget) &&
+    coversNames(wide?.protocols ?? [], small?.protocols ?? [], budget) &&
+    coversPatterns(wide?.models ?? [], small?.models ?? [], budget) &&
+    coversPatterns(wide?.paths ?? [], small?.paths ?? [], budget) &&
+    coversHeaders(wide?.headers ?? [], small?.headers ?? [], budget)
+  );
+}
+
+/** Empty: any. */
+function coversNames<T>(wide: readonly T[], small: readonly T[], budget: Budget): boolean {
+  if (wide.length === 0) return true;
+  return small.length > 0 && small.every((each) => includes(wide, each, budget));
+}
+
+/** A `*` of the narrow pattern is a character like any other to the broad one: what fits so fits whatever it stands for. */
+function coversPatterns(
+  wide: readonly string[],
+  small: readonly string[],
+  budget: Budget,
+): boolean {
+  if (wide.length === 0) return true;
+  // A narrow route without patterns takes anything, as one with "*" does.
+  const wanted = small.length === 0 ? ["*"] : small;
+  return wanted.every((each) => matchesAny(wide, each, budget));
+}
+
+/** All of a route's headers must match: each one of the broad route has to follow from one of the narrow. */
+function coversHeaders(
+  wide: readonly HeaderMatch[],
+  small: readonly HeaderMatch[],
+  budget: Budget,
+): boolean {
+  return wide.every((each) =>
+    small.some(
+      (other) =>
+        other.name.toLowerCase() === each.name.toLowerCase() &&
+        matches(each.value, other.value, budget),
+    ),
+  );
 }
 
 /** No patterns at all match everything. */
@@ -95,7 +144,7 @@ function matches(pattern: string, name: string, budget: Budget): boolean {
   return budget.left > 0 && matchesPattern(pattern, name);
 }
 
-function includes(names: readonly string[], name: string, budget: Budget): boolean {
+function includes<T>(names: readonly T[], name: T, budget: Budget): boolean {
   budget.left -= names.length;
   return budget.left > 0 && names.includes(name);
 }

@@ -25,12 +25,7 @@ test.each<[string, object, readonly string[]]>([
   [
     "words that are not known",
     { routes: [{ name: "all", balance: "round-robbin", fallback: ["remote", "remotely"] }] },
-    [
-      "unknown_word routes[0].balance",
-      "unknown_word routes[0].fallback[1]",
-      "not_in_force? routes[0].balance",
-      "not_in_force? routes[0].fallback",
-    ],
+    ["unknown_word routes[0].balance", "unknown_word routes[0].fallback[1]"],
   ],
   [
     "too many attempts",

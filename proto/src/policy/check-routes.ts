@@ -1,8 +1,9 @@
 // Routes: what they match, where they lead, and that what they say of time and chance is possible.
 
 import type { Route, Target } from "../gen/meridian/v1/policy_pb.ts";
+import { checkAffinity, checkMatch } from "./check-match.ts";
 import { checkWord } from "./check-word.ts";
-import type { Findings } from "./findings.ts";
+import { type Findings, quote } from "./findings.ts";
 import { checkReference, checkUnique, type PolicyIndex } from "./policy-index.ts";
 import { balances, rungs } from "./words.ts";
 
@@ -11,6 +12,8 @@ const limits = {
   attemptsMax: 10,
   budgetPercentMax: 100,
   hedgePercentMax: 50,
+  shadowPercentMax: 100,
+  shadowConcurrencyMax: 1_000,
   totalMsMax: 86_400_000,
 } as const;
 
@@ -18,16 +21,14 @@ export function checkRoutes(index: PolicyIndex): void {
   const { policy, findings } = index;
   for (const [place, route] of policy.routes.entries()) {
     const path = `routes[${place}]`;
-    for (const [second, name] of (route.match?.tenants ?? []).entries()) {
-      checkReference(index, { kind: "tenant", name, path: `${path}.match.tenants[${second}]` });
-    }
-    checkUnique(route.match?.models ?? [], `${path}.match.models`, findings);
-    checkUnique(route.match?.tenants ?? [], `${path}.match.tenants`, findings);
+    if (route.match !== undefined) checkMatch(index, route.match, `${path}.match`);
     checkTargets(index, route.targets, `${path}.targets`);
     checkWords(route, path, findings);
     checkTimeouts(route, `${path}.timeouts`, findings);
     checkRetry(route, `${path}.retry`, findings);
     checkHedge(route, `${path}.hedge`, findings);
+    checkShadow(index, route, `${path}.shadow`);
+    checkAffinity(route, `${path}.affinity`, findings);
   }
 }
 
@@ -111,4 +112,29 @@ function checkHedge({ hedge }: Route, path: string, findings: Findings): void {
     const message = `${hedge.minMs} ms are more than a day`;
     findings.refuse("out_of_range", `${path}.minMs`, message, "at most 86400000; 50 is usual");
   }
+}
+
+function checkShadow(index: PolicyIndex, route: Route, path: string): void {
+  const { shadow } = route;
+  if (shadow === undefined) return;
+  const { findings } = index;
+  const { model, percent, concurrency } = shadow;
+  checkReference(index, { kind: "model", name: model, path: `${path}.model` });
+  if (percent > limits.shadowPercentMax) {
+    const message = `${percent} % are more than one copy of each request`;
+    findings.refuse("out_of_range", `${path}.percent`, message, "from 1 to 100");
+  }
+  if (concurrency > limits.shadowConcurrencyMax) {
+    const message = `${concurrency} copies at once are more than ${limits.shadowConcurrencyMax}`;
+    findings.refuse("out_of_range", `${path}.concurrency`, message, "16 is usual");
+  }
+  if (!answers(index, route, model)) return;
+  const message = `${quote(model)} answers these requests itself: its copies would only double them`;
+  findings.warn("shadow_of_itself", `${path}.model`, message, "name the model that is tried out");
+}
+
+/** The model is a target, or may be what the client asks for by a name that the route spells out. */
+function answers({ aliases }: PolicyIndex, { targets, match }: Route, model: string): boolean {
+  if (targets.length > 0) return targets.some((each) => each.model === model && each.weight !== 0);
+  return (match?.models ?? []).some((each) => (aliases.get(each) ?? each) === model);
 }

@@ -31,6 +31,11 @@ export function checkUrl(url: string, { path, findings }: Spot): void {
   }
 }
 
+/** Of a URL the path alone: from the first / on, without a query. */
+export function isPath(text: string): boolean {
+  return /^\/[^\s?#]*$/.test(text);
+}
+
 /** host:port */
 export function checkPeer(peer: string, { path, findings }: Spot): void {
   const address = parseAddress(peer);

@@ -35,6 +35,7 @@ export function sampleDocument() {
         ],
         weight: 2.5,
         assistantPrefix: "continue-final-message",
+        metricsPath: "/engine/metrics",
         capacity: { concurrency: 64, requestsPerMinute: 3_000, tokensPerMinute: 900_000 },
         probe: sampleProbe(),
       },
@@ -66,26 +67,8 @@ export function sampleDocument() {
       { name: "llama-8b" },
     ],
     routes: [
-      {
-        name: "acme",
-        match: { models: ["llama-*"], tenants: ["acme"] },
-        targets: [{ model: "llama-70b", weight: 95 }, { model: "llama-8b" }],
-        balance: "cache-aware",
-        timeouts: {
-          connectMs: 1_000,
-          firstTokenMs: 20_000,
-          firstTokenMsPer1kInput: 250,
-          betweenTokensMs: 15_000,
-          totalMs: 600_000,
-          headersMs: 10_000,
-          slowMs: 2_500,
-        },
-        hedge: { budgetPercent: 5, minMs: 50 },
-        retry: { attempts: 3, budgetPercent: 10 },
-        objective: { firstTokenMs: 2_000 },
-        fallback: ["local-queue", "remote", "degrade"],
-      },
-      { name: "all" },
+      sampleRoute(),
+      { name: "all", shadow: { model: "llama-8b", percent: 5, concurrency: 4 } },
     ],
     tenants: [
       {
@@ -98,6 +81,35 @@ export function sampleDocument() {
       { name: "bolt", keys: [{ sha256: "c".repeat(64) }] },
     ],
     health: { falseAlarmsPerMonth: 0.5 },
+  };
+}
+
+function sampleRoute() {
+  return {
+    name: "acme",
+    match: {
+      models: ["llama-*"],
+      tenants: ["acme"],
+      headers: [{ name: "X-Team", value: "blue-*" }],
+      protocols: ["openai"],
+      paths: ["/v1/*"],
+    },
+    targets: [{ model: "llama-70b", weight: 95 }, { model: "llama-8b" }],
+    balance: "cache-aware",
+    timeouts: {
+      connectMs: 1_000,
+      firstTokenMs: 20_000,
+      firstTokenMsPer1kInput: 250,
+      betweenTokensMs: 15_000,
+      totalMs: 600_000,
+      headersMs: 10_000,
+      slowMs: 2_500,
+    },
+    hedge: { budgetPercent: 5, minMs: 50 },
+    retry: { attempts: 3, budgetPercent: 10 },
+    objective: { firstTokenMs: 2_000 },
+    fallback: ["local-queue", "remote", "degrade"],
+    affinity: { header: "x-session" },
   };
 }
 

@@ -12,6 +12,16 @@ export type Rung = (typeof rungs)[number];
 export const protocols = ["openai", "anthropic", "ollama"] as const;
 export type ProtocolName = (typeof protocols)[number];
 
+/** The languages that clients may speak in this version. */
+export const clientProtocols: readonly ProtocolName[] = ["openai"];
+
+/** Paths of requests for models, as routes match them: a client that leaves out /v1 means the same. */
+export const inferencePaths = [
+  "/v1/chat/completions",
+  "/v1/completions",
+  "/v1/embeddings",
+] as const;
+
 /** What a backend does with a chat that ends with the assistant's words. */
 export const assistantPrefixes = ["none", "append", "continue-final-message"] as const;
 export type AssistantPrefix = (typeof assistantPrefixes)[number];

@@ -151,9 +151,14 @@ export function viewRoute(route: Route): Result<RouteView, string> {
   if (balance === undefined) return err(`the balance ${route.balance.slice(0, 64)} is not known`);
   const fallback = route.fallback.flatMap((each) => findWord(rungs, each) ?? []);
   if (fallback.length < route.fallback.length) return err("a word of fallback is not known");
+  const match = viewMatch(route.match);
+  // Left out, the last of them would make a route of one language a route of all.
+  if (match.protocols.length < (route.match?.protocols.length ?? 0)) {
+    return err("a protocol of the match is not known");
+  }
   return ok({
     name: route.name,
-    match: viewMatch(route.match),
+    match,
     targets: route.targets.map(({ model, weight }) => ({ model, weight: weight ?? 1 })),
     balance,
     timeouts: viewTimeouts(route.timeouts, route.objective),
@@ -167,7 +172,7 @@ export function viewRoute(route: Route): Result<RouteView, string> {
   });
 }
 
-/** Protocols of a later build match nothing that this one serves, so they are left out. */
+/** Protocols of a later build are left out: the caller refuses them. */
 function viewMatch(match: Match | undefined): RouteView["match"] {
   const numbers: readonly number[] = match?.protocols ?? [];
   return {

@@ -1,4 +1,4 @@
-// Sequential statistics: tests that may be looked at after every event, with stated error rates.
+// Sequential statistics: tests that may be looked at after every event, with stated error rates; and rates that limit.
 
 export {
   badEventsToAlarm,
@@ -10,6 +10,13 @@ export {
   tickGainMax,
 } from "./cusum.ts";
 export { meanEventsToAlarm } from "./cusum-run-length.ts";
+export {
+  giveBackUnits,
+  type RateLimit,
+  rateLimit,
+  rateWaitMs,
+  takeUnits,
+} from "./gcra.ts";
 export { wilsonInterval } from "./interval.ts";
 export {
   goodEventsToAccept,

@@ -62,11 +62,12 @@ function listDifference(
   return parts.length === 0 && isReordered ? [`${path} order ${show([...now.keys()])}`] : parts;
 }
 
-/** By what an entry of a list is known: the model of a target, the hash of a key, or itself. */
+/** By what an entry of a list is known: the model of a target, the hash of a key, name and value of a header, or itself. */
 function keyOf(value: JsonValue): string {
   if (!isObject(value)) return String(value);
   // Enough of a hash to tell keys apart; the whole would only fill the line.
   if (typeof value.sha256 === "string") return `sha256 ${value.sha256.slice(0, 12)}…`;
+  if (typeof value.value === "string") return `${String(value.name)}: ${value.value}`;
   return String(value.model ?? value.name ?? JSON.stringify(value));
 }
 

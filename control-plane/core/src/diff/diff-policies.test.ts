@@ -69,6 +69,45 @@ test.each<[string, (document: Document) => object, readonly string[]]>([
     ],
   ],
   [
+    "what a route asks of requests, by name and value of a header",
+    (was) => ({
+      ...was,
+      routes: first(was.routes, {
+        match: {
+          models: ["llama-*"],
+          tenants: ["acme"],
+          headers: [
+            { name: "X-Team", value: "blue-*" },
+            { name: "X-Team", value: "*-2" },
+          ],
+          protocols: ["openai", "anthropic"],
+          paths: ["/v1/embeddings"],
+        },
+      }),
+    }),
+    [
+      "changed route/acme: match.headers + X-Team: *-2; match.protocols + anthropic; " +
+        "match.paths + /v1/embeddings; match.paths − /v1/*",
+    ],
+  ],
+  [
+    "shadows, sessions and where metrics are",
+    (was) => ({
+      ...was,
+      backends: first(was.backends, { metricsPath: "none" }),
+      routes: [
+        { ...was.routes[0], affinity: { header: "x-chat" } },
+        { ...was.routes[1], shadow: { model: "llama-70b", percent: 6 } },
+      ],
+    }),
+    [
+      "changed backend/us-a: metricsPath /engine/metrics → none",
+      "changed route/acme: affinity.header x-session → x-chat",
+      "changed route/all: shadow.model llama-8b → llama-70b; shadow.percent 5 → 6; " +
+        "shadow.concurrency 4 → not set",
+    ],
+  ],
+  [
     "the order of a list",
     (was) => ({ ...was, models: first(was.models, { aliases: ["meta/llama-3.3", "default"] }) }),
     ["changed model/llama-70b: aliases order meta/llama-3.3, default"],

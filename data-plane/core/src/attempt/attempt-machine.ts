@@ -12,10 +12,12 @@ import type {
   CallRole,
   Choice,
   Ending,
+  Hold,
   NoChoice,
 } from "./attempt.ts";
 import { CallLedger } from "./call-ledger.ts";
 import { ruleOf, type UpstreamFailure, upstreamFailure } from "./failure.ts";
+import { HoldClock } from "./hold-clock.ts";
 import type { LiveCall } from "./live-call.ts";
 
 const nothing: readonly AttemptCommand[] = [];
@@ -24,7 +26,7 @@ const never = Number.POSITIVE_INFINITY;
 /** News of one call. */
 type CallEvent = Exclude<
   AttemptEvent,
-  { readonly kind: "start" | "client-gone" | "tick" | "paused" | "resumed" }
+  { readonly kind: "start" | "client-gone" | "room" | "tick" | "paused" | "resumed" }
 >;
 
 /** The wait before the second and each later retry: at most 25 ms × 2^retry, and never more than a second. */
@@ -41,6 +43,7 @@ export class AttemptMachine implements Attempts {
   #totalAt: Instant = never;
   /** End of a back-off; Infinity when there is none. */
   #retryAt: Instant = never;
+  readonly #hold: HoldClock;
   /** Retries that a failure with something sent led to: the first goes at once, the others wait. */
   #retries = 0;
   #mayHedge: boolean;
@@ -57,6 +60,7 @@ export class AttemptMachine implements Attempts {
     this.#budgets = budgets;
     this.#random = random;
     this.#calls = new CallLedger(ports, budgets);
+    this.#hold = new HoldClock(budgets.holdMs);
     this.#mayHedge = budgets.hedges;
   }
 
@@ -69,6 +73,8 @@ export class AttemptMachine implements Attempts {
         return this.#leave(now);
       case "tick":
         return this.#tick(now);
+      case "room":
+        return this.#hold.isOn ? this.#callNext(now) : nothing;
       case "paused":
       case "resumed":
         return this.#pause(event.kind === "paused", now);
@@ -81,7 +87,7 @@ export class AttemptMachine implements Attempts {
 
   wakeAt(): Instant {
     if (this.#state === "finished") return never;
-    let at = Math.min(this.#totalAt, this.#retryAt);
+    let at = Math.min(this.#totalAt, this.#retryAt, this.#hold.dueAt);
     for (const call of this.#calls.live) at = Math.min(at, call.dueAt());
     return at;
   }
@@ -102,6 +108,10 @@ export class AttemptMachine implements Attempts {
     return this.#state === "finished";
   }
 
+  heldMs(now: Instant): number {
+    return this.#hold.heldMs(now);
+  }
+
   records(): readonly AttemptRecord[] {
     return this.#calls.records;
   }
@@ -116,7 +126,7 @@ export class AttemptMachine implements Attempts {
 
   #leave(now: Instant): readonly AttemptCommand[] {
     const commands = this.#calls.cancelAll(undefined, now);
-    return [...commands, this.#finish({ kind: "client-gone" })];
+    return [...commands, this.#finish({ kind: "client-gone" }, now)];
   }
 
   /** It is the client that does not read, whoever speaks: while it does not, no token can come, and only the total binds. */
@@ -176,7 +186,7 @@ export class AttemptMachine implements Attempts {
     const { attempt } = call.record;
     const commands = call.token(now) ? this.#speak(call, now) : nothing;
     this.#calls.end(call, "complete", undefined, now);
-    return [...commands, this.#finish({ kind: "complete", attempt })];
+    return [...commands, this.#finish({ kind: "complete", attempt }, now)];
   }
 
   /** The request's fault. A continuation is our own making: its refusal is the target's, and no answer to the client. */
@@ -186,7 +196,7 @@ export class AttemptMachine implements Attempts {
     this.#calls.end(call, "rejected", undefined, now);
     if (this.#state === "committed") return this.#goOn(now);
     const commands = this.#calls.cancelAll(undefined, now);
-    return [...commands, this.#finish({ kind: "rejected", attempt })];
+    return [...commands, this.#finish({ kind: "rejected", attempt }, now)];
   }
 
   #fail(call: LiveCall, failure: UpstreamFailure, now: Instant): readonly AttemptCommand[] {
@@ -203,12 +213,13 @@ export class AttemptMachine implements Attempts {
   #retry(failure: UpstreamFailure, now: Instant): readonly AttemptCommand[] {
     if (now >= this.#totalAt) return this.#endOfTime(now);
     const rule = ruleOf(failure);
-    const choice = rule.retried ? this.#calls.next("retry", now) : notRetried;
-    if (choice.candidate === undefined) return [this.#refuse(choice)];
-    if (!rule.spends) return [this.#call(choice, "retry", now)];
-    if (!this.#ports.spend("retry", now)) return [this.#refuse(budgetSpent)];
+    const choice = rule.retried ? this.#nextOrHold("retry", now) : notRetried;
+    if (choice.candidate === undefined && choice.kind === "none")
+      return [this.#refuse(choice, now)];
+    if (!rule.spends) return this.#follow(choice, "retry", now);
+    if (!this.#ports.spend("retry", now)) return [this.#refuse(budgetSpent, now)];
     this.#retries += 1;
-    if (this.#retries === 1) return [this.#call(choice, "retry", now)];
+    if (this.#retries === 1) return this.#follow(choice, "retry", now);
     // Half of what is left of the time at most: an answer takes some, too.
     const capMs = Math.min(backOff.capMs, (this.#totalAt - now) / 2);
     const limits = { baseMs: backOff.baseMs, capMs };
@@ -224,7 +235,7 @@ export class AttemptMachine implements Attempts {
       const choice = this.#calls.next("continuation", now);
       if (choice.candidate !== undefined) return [this.#call(choice, "continuation", now)];
     }
-    return [this.#finish({ kind: "broken", attempt: this.#speaker, failure })];
+    return [this.#finish({ kind: "broken", attempt: this.#speaker, failure }, now)];
   }
 
   #tick(now: Instant): readonly AttemptCommand[] {
@@ -234,6 +245,7 @@ export class AttemptMachine implements Attempts {
       this.#retryAt = never;
       return this.#callNext(now);
     }
+    if (now >= this.#hold.dueAt) return this.#callNext(now);
     const commands: AttemptCommand[] = [];
     for (const call of [...this.#calls.live]) {
       if (now >= call.slowAt) this.#markSlow(call, now);
@@ -290,20 +302,41 @@ export class AttemptMachine implements Attempts {
     const commands = this.#calls.cancelAll(failure, now);
     this.#last = failure;
     const finish = wasCommitted
-      ? this.#finish({ kind: "broken", attempt, failure: this.#broken ?? failure })
-      : this.#refuse({ reason: failure.message, retryAfterMs: undefined });
+      ? this.#finish({ kind: "broken", attempt, failure: this.#broken ?? failure }, now)
+      : this.#refuse({ reason: failure.message, retryAfterMs: undefined }, now);
     return [...commands, finish];
   }
 
   #callNext(now: Instant): readonly AttemptCommand[] {
     const role = this.#calls.records.length === 0 ? "first" : "retry";
-    const choice = this.#calls.next(role, now);
-    return [choice.candidate === undefined ? this.#refuse(choice) : this.#call(choice, role, now)];
+    return this.#follow(this.#nextOrHold(role, now), role, now);
+  }
+
+  #nextOrHold(role: CallRole, now: Instant): Choice | NoChoice | Hold {
+    const limits = { heldMs: this.#hold.heldMs(now), mayHold: this.#hold.mayHold(now) };
+    return this.#calls.nextOrHold(role, limits, now);
+  }
+
+  #follow(
+    choice: Choice | NoChoice | Hold,
+    role: CallRole,
+    now: Instant,
+  ): readonly AttemptCommand[] {
+    if (choice.candidate !== undefined) return [this.#call(choice, role, now)];
+    if (choice.kind === "none") return [this.#refuse(choice, now)];
+    if (!this.#hold.begin(choice.askAt, now)) return nothing;
+    this.#ports.held(now);
+    return [{ kind: "hold" }];
+  }
+
+  #release(now: Instant): void {
+    if (this.#hold.end(now)) this.#ports.released(now);
   }
 
   #call(choice: Choice, role: CallRole, now: Instant): AttemptCommand {
+    this.#release(now);
     const isAlone = this.#calls.live.length === 0;
-    const call = this.#calls.open(choice, role, now);
+    const call = this.#calls.open(choice, role, this.#hold.heldMs(now), now);
     call.slowAt = Math.min(call.slowAt, now + this.#ports.slowAfterMs(choice.candidate));
     if (this.#mayHedge && isAlone && this.#state === "trying") {
       call.hedgeAt = now + this.#ports.hedgeDelayMs(choice.candidate);
@@ -327,20 +360,25 @@ export class AttemptMachine implements Attempts {
     });
   }
 
-  #refuse({ reason, retryAfterMs }: Pick<NoChoice, "reason" | "retryAfterMs">): AttemptCommand {
-    return this.#finish({ kind: "refused", cause: { last: this.#last, reason, retryAfterMs } });
+  #refuse({ reason, retryAfterMs }: Why, now: Instant): AttemptCommand {
+    const cause = { last: this.#last, reason, retryAfterMs };
+    return this.#finish({ kind: "refused", cause }, now);
   }
 
-  #finish(ending: Ending): AttemptCommand {
+  #finish(ending: Ending, now: Instant): AttemptCommand {
+    this.#release(now);
     this.#state = "finished";
     return { kind: "finish", ending };
   }
 }
 
+type Why = Pick<NoChoice, "reason" | "retryAfterMs">;
+
 const notRetried: NoChoice = {
+  kind: "none",
   candidate: undefined,
   reason: "trying again would not help",
   retryAfterMs: undefined,
 };
 
-const budgetSpent = { reason: "the retry budget is spent", retryAfterMs: undefined };
+const budgetSpent: Why = { reason: "the retry budget is spent", retryAfterMs: undefined };

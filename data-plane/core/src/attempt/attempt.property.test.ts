@@ -12,6 +12,7 @@ const anyEvent: fc.Arbitrary<AttemptEvent> = fc.oneof(
   { weight: 1, arbitrary: fc.constant<AttemptEvent>({ kind: "start" }) },
   { weight: 1, arbitrary: fc.constant<AttemptEvent>({ kind: "client-gone" }) },
   { weight: 15, arbitrary: fc.constant<AttemptEvent>({ kind: "tick" }) },
+  { weight: 5, arbitrary: fc.constant<AttemptEvent>({ kind: "room" }) },
   {
     weight: 2,
     arbitrary: fc
@@ -42,7 +43,11 @@ const anyEvent: fc.Arbitrary<AttemptEvent> = fc.oneof(
 );
 
 const world = fc.record({
-  events: fc.array(fc.tuple(anyEvent, fc.nat(300)), { minLength: 5, maxLength: 40 }),
+  /** What happens, how long after the last, and whether everybody is full from then on. */
+  events: fc.array(fc.tuple(anyEvent, fc.nat(300), fc.boolean()), { minLength: 5, maxLength: 40 }),
+  /** Everybody is full, as it begins and as it ends. */
+  isFull: fc.tuple(fc.boolean(), fc.boolean()),
+  holdMs: fc.constantFrom(0, 40, 500, 2_000, 60_000),
   candidates: fc.array(fc.constantFrom<Candidate["kind"]>("backend", "peer"), {
     minLength: 1,
     maxLength: 8,
@@ -61,15 +66,16 @@ type Run = {
   readonly made: AttemptMachine;
   readonly fake: Fake;
   readonly commands: readonly AttemptCommand[];
-  readonly endedAt: number;
 };
 
 function run(given: World): Run {
   const fake = ports(given.candidates.map((kind, slot) => candidate(slot, kind)));
   fake.purse.retry = given.retry;
   fake.purse.hedge = given.hedge;
-  const { allowed: attempts, hedges, continues } = given;
-  const limits: Budgets = { ...budgets, attempts, hedges, continues, slowMs: 400, headersMs: 600 };
+  fake.isFull = given.isFull[0];
+  const { allowed: attempts, hedges, continues, holdMs } = given;
+  const times = { slowMs: 400, headersMs: 600, holdMs };
+  const limits: Budgets = { ...budgets, attempts, hedges, continues, ...times };
   const made = new AttemptMachine(fake, limits, seededRandom(given.seed));
   const commands: AttemptCommand[] = [];
   let now = 0;
@@ -80,22 +86,27 @@ function run(given: World): Run {
     commands.push(...more);
     // Whoever waits is woken, and never later than the request's own time.
     if (!made.finished()) expect(made.wakeAt()).toBeLessThanOrEqual(made.deadlineAt());
+    if (event.kind === "tick" && fake.waiting > 0) {
+      expect(made.heldMs(now)).toBeLessThanOrEqual(given.holdMs);
+    }
     if (!made.finished() && fake.live === 0) expect(made.wakeAt()).toBeLessThan(now + 1_001);
   };
   step({ kind: "start" });
-  for (const [event, ms] of given.events) {
+  for (const [event, ms, isFull] of given.events) {
     now += ms;
+    fake.isFull = isFull;
     const newest = made.records().length;
     step("attempt" in event ? { ...event, attempt: newest - event.attempt } : event);
   }
+  fake.isFull = given.isFull[1];
   // Whatever came before, time alone brings the end, and each tick brings it nearer.
-  for (let tick = 0; tick < 50 && !made.finished(); tick++) {
+  for (let tick = 0; tick < 600 && !made.finished(); tick++) {
     const wakeAt = made.wakeAt();
     now = Math.max(now, wakeAt);
     step({ kind: "tick" });
     if (!made.finished()) expect(made.wakeAt()).toBeGreaterThan(wakeAt);
   }
-  return { made, fake, commands, endedAt: now };
+  return { made, fake, commands };
 }
 
 function of<K extends AttemptCommand["kind"]>(commands: readonly AttemptCommand[], kind: K) {
@@ -129,6 +140,25 @@ test("any events: an end, one commit, two live calls, bounded attempts, one hop,
   );
   // The property means something only if what it is about did happen.
   expect(Math.min(hedges, splices)).toBeGreaterThan(5);
+});
+
+test("any events: a hold ends with a call or an end, in its time, and is never beside a call", () => {
+  let holds = 0;
+  fc.assert(
+    fc.property(world, (given) => {
+      const { fake, commands } = run(given);
+      expect(fake.waiting).toBe(0);
+      for (const [at, command] of commands.entries()) {
+        if (command.kind !== "hold") continue;
+        holds += 1;
+        expect(["call", "finish"]).toContain(commands[at + 1]?.kind);
+        const before = commands.slice(0, at);
+        expect(of(before, "commit")).toEqual([]);
+      }
+    }),
+    { numRuns: 1_000 },
+  );
+  expect(holds).toBeGreaterThan(50);
 });
 
 test("any events: budgets are kept, one hedge at most, and a continuation only of what can be gone on from", () => {

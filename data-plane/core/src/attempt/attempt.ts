@@ -62,6 +62,8 @@ export type Budgets = {
   readonly hedges: boolean;
   /** A committed stream that breaks may go on from another candidate. */
   readonly continues: boolean;
+  /** How long the request may be held here before it is sent anyway; 0: not at all. All its holds together. */
+  readonly holdMs: number;
 };
 
 /** What the shell tells the machine. `attempt` numbers calls from 1; news of a call that ended is ignored. */
@@ -88,6 +90,8 @@ export type AttemptEvent =
   | { readonly kind: "rejected"; readonly attempt: number }
   | { readonly kind: "failed"; readonly attempt: number; readonly failure: UpstreamFailure }
   | { readonly kind: "client-gone" }
+  /** A place may be free now where this request is held; ignored by one that is not. */
+  | { readonly kind: "room" }
   /** Time has reached `wakeAt`. */
   | { readonly kind: "tick" };
 
@@ -100,6 +104,8 @@ export type AttemptCommand =
       /** Two calls live at once while a hedge runs; a continuation's request carries the text so far. */
       readonly role: CallRole;
     }
+  /** Nobody is called yet: the request waits here for a place. Told once for each time that it begins to wait. */
+  | { readonly kind: "hold" }
   /** Stop this call at once; nothing more is heard of it. */
   | { readonly kind: "cancel"; readonly attempt: number }
   /** Send the client what is held of this attempt, and from now on everything as it comes. */
@@ -167,13 +173,19 @@ export type Attempts = {
   /** A stream that breaks may be gone on with: its request and its text so far must be kept. */
   readonly mayContinue: () => boolean;
   readonly finished: () => boolean;
+  /** How long the request was held so far, in milliseconds. */
+  readonly heldMs: (now: Instant) => number;
   readonly records: () => readonly AttemptRecord[];
 };
 
 /** Where the machine finds candidates and tells what became of them: the engine, or a test's fake. */
 export type AttemptPorts = {
-  /** The best candidate that is none of `excluded` (slots); or why there is none. */
-  readonly next: (request: NextRequest, now: Instant) => Choice | NoChoice;
+  /** The best candidate that is none of `excluded` (slots); or why there is none; or that it is better to wait here. */
+  readonly next: (request: NextRequest, now: Instant) => Choice | NoChoice | Hold;
+  /** The request begins to wait, as `next` proposed. */
+  readonly held: (now: Instant) => void;
+  /** It waits no more: it is called for, refused, or left. Once for each `held`. */
+  readonly released: (now: Instant) => void;
   readonly started: (candidate: Candidate, now: Instant) => void;
   /** Called once for each `started`. */
   readonly ended: (end: AttemptEnd, now: Instant) => void;
@@ -207,10 +219,24 @@ export type NextRequest = {
   /** Calls that may still be made, this one included. */
   readonly callsLeft: number;
   readonly role: CallRole;
+  /** How long the request was held so far. */
+  readonly heldMs: number;
+  /** false: it is called for now or never; a `Hold` would be taken for a refusal. */
+  readonly mayHold: boolean;
+};
+
+/** Everybody who could answer has a queue of its own, and the wait here is not longer than there. */
+export type Hold = {
+  readonly kind: "hold";
+  readonly candidate: undefined;
+  readonly reason: string;
+  /** Ask again then at the latest, if no room is told of before. */
+  readonly askAt: Instant;
 };
 
 /** Nobody is left. */
 export type NoChoice = {
+  readonly kind: "none";
   readonly candidate: undefined;
   readonly reason: string;
   /** The least wait that those who are full have asked for; undefined: nobody did. */

@@ -11,16 +11,31 @@ import type {
   CallRole,
   Candidate,
   Choice,
+  Hold,
   NoChoice,
 } from "./attempt.ts";
 import { isUnsent, type UpstreamFailure } from "./failure.ts";
 import { LiveCall } from "./live-call.ts";
 
 const noCallLeft: NoChoice = {
+  kind: "none",
   candidate: undefined,
   reason: "every allowed attempt was made",
   retryAfterMs: undefined,
 };
+
+const noPlace: NoChoice = {
+  kind: "none",
+  candidate: undefined,
+  reason: "no place became free in time",
+  retryAfterMs: undefined,
+};
+
+/** What `next` is told of a hold. */
+export type HoldLimits = { readonly heldMs: number; readonly mayHold: boolean };
+
+/** For calls beside or after another one: the client has somebody already. */
+const neverHeld: HoldLimits = { heldMs: 0, mayHold: false };
 
 export class CallLedger {
   readonly records: AttemptRecord[] = [];
@@ -45,7 +60,7 @@ export class CallLedger {
     return this.live.find((each) => each.record.attempt === attempt);
   }
 
-  /** Who would be called next. `instead`: the call that is given up for it, and why. */
+  /** Who would be called beside a call, or after one that broke. `instead`: the call that is given up for it, and why. */
   next(
     role: CallRole,
     now: Instant,
@@ -53,14 +68,31 @@ export class CallLedger {
   ): Choice | NoChoice {
     const isBack =
       instead !== undefined && isReturned(instead.call.record.candidate, instead.failure);
-    const callsLeft = this.left() + (isBack ? 1 : 0);
-    if (callsLeft <= 0) return noCallLeft;
-    return this.#ports.next({ excluded: this.#excluded, callsLeft, role }, now);
+    const choice = this.#ask(role, this.left() + (isBack ? 1 : 0), neverHeld, now);
+    return choice.candidate === undefined && choice.kind === "hold" ? noPlace : choice;
   }
 
-  open(choice: Choice, role: CallRole, now: Instant): LiveCall {
+  /** Who is called next where nobody is at work: the request may be held until there is a place. */
+  nextOrHold(role: CallRole, limits: HoldLimits, now: Instant): Choice | NoChoice | Hold {
+    const choice = this.#ask(role, this.left(), limits, now);
+    const isHold = choice.candidate === undefined && choice.kind === "hold";
+    return isHold && !limits.mayHold ? noPlace : choice;
+  }
+
+  #ask(
+    role: CallRole,
+    callsLeft: number,
+    { heldMs, mayHold }: HoldLimits,
+    now: Instant,
+  ): Choice | NoChoice | Hold {
+    if (callsLeft <= 0) return noCallLeft;
+    return this.#ports.next({ excluded: this.#excluded, callsLeft, role, heldMs, mayHold }, now);
+  }
+
+  /** `heldMs`: what of the time to the first token is gone already. */
+  open(choice: Choice, role: CallRole, heldMs: number, now: Instant): LiveCall {
     const attempt = this.records.length + 1;
-    const call = new LiveCall({ attempt, choice, role, now }, this.#budgets);
+    const call = new LiveCall({ attempt, choice, role, heldMs, now }, this.#budgets);
     this.#counted += 1;
     this.#excluded.push(choice.candidate.slot);
     this.records.push(call.record);

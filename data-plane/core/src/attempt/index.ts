@@ -14,6 +14,7 @@ export type {
   Choice,
   Considered,
   Ending,
+  Hold,
   NextRequest,
   NoChoice,
   RefusalCause,

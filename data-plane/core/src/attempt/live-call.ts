@@ -15,6 +15,8 @@ export type CallStart = {
   readonly attempt: number;
   readonly choice: Choice;
   readonly role: CallRole;
+  /** How long the request was held before; its client has waited for so long already. */
+  readonly heldMs: number;
   readonly now: Instant;
 };
 
@@ -28,10 +30,12 @@ export class LiveCall {
   /** When a second call may be made beside this one. */
   hedgeAt: Instant = never;
   readonly #budgets: Budgets;
+  readonly #heldMs: number;
   #phase: CallPhase = "connect";
 
-  constructor({ attempt, choice, role, now }: CallStart, budgets: Budgets) {
+  constructor({ attempt, choice, role, heldMs, now }: CallStart, budgets: Budgets) {
     this.#budgets = budgets;
+    this.#heldMs = heldMs;
     this.boundAt = now + budgets.connectMs;
     this.slowAt = now + budgets.slowMs;
     this.record = {
@@ -104,6 +108,6 @@ export class LiveCall {
   }
 
   #firstTokenAt(): Instant {
-    return this.record.startedAt + this.#budgets.firstTokenMs;
+    return this.record.startedAt + this.#budgets.firstTokenMs - this.#heldMs;
   }
 }

@@ -23,6 +23,7 @@ export const budgets: Budgets = {
   attempts: 3,
   hedges: false,
   continues: false,
+  holdMs: 0,
 };
 
 /** Back-offs of this one are over at once. */
@@ -56,6 +57,10 @@ export type Fake = AttemptPorts & {
   /** Calls that each budget still pays for. */
   readonly purse: { retry: number; hedge: number };
   hedgeMs: number;
+  /** While true nobody has room: who may be held is. */
+  isFull: boolean;
+  /** Requests that are held now. */
+  waiting: number;
 };
 
 export function ports(candidates: readonly Candidate[]): Fake {
@@ -68,13 +73,26 @@ export function ports(candidates: readonly Candidate[]): Fake {
     liveMost: 0,
     purse: { retry: 100, hedge: 100 },
     hedgeMs: 200,
-    next: ({ excluded, role, callsLeft }) => {
+    isFull: false,
+    waiting: 0,
+    next: ({ excluded, role, callsLeft, mayHold }, now) => {
       if (callsLeft <= 0) throw new Error("no call is left, and one is asked for");
+      if (fake.isFull && mayHold) {
+        return { kind: "hold", candidate: undefined, reason: "full", askAt: now + 25 };
+      }
       const able = role === "continuation" ? candidates.filter(canContinue) : candidates;
       const found = able.find((each) => !excluded.includes(each.slot));
       return found === undefined
-        ? { candidate: undefined, reason: "nobody", retryAfterMs: 700 }
+        ? { kind: "none", candidate: undefined, reason: "nobody", retryAfterMs: 700 }
         : { candidate: found, reason: "first", considered: { names: [], scores: [] } };
+    },
+    held: () => {
+      if (fake.waiting === 1) throw new Error("it is held already");
+      fake.waiting = 1;
+    },
+    released: () => {
+      if (fake.waiting === 0) throw new Error("it was not held");
+      fake.waiting = 0;
     },
     started: () => {
       fake.live += 1;
@@ -114,10 +132,11 @@ export function failed(attempt: number, kind: FailureKind = "connect"): AttemptE
   return { kind: "failed", attempt, failure: upstreamFailure(kind, "x") };
 }
 
-/** "call 1", "hedge 2", "continuation 3", "cancel 1", "commit 2", "splice 3", "finish complete". */
+/** "hold", "call 1", "hedge 2", "continuation 3", "cancel 1", "commit 2", "splice 3", "finish complete". */
 export function kinds(commands: readonly AttemptCommand[]): readonly string[] {
   return commands.map((each) => {
     if (each.kind === "finish") return `finish ${each.ending.kind}`;
+    if (each.kind === "hold") return each.kind;
     const isPlain = each.kind !== "call" || each.role === "first" || each.role === "retry";
     if (!isPlain) return `${each.role} ${each.attempt}`;
     return `${each.kind} ${each.attempt}`;

@@ -1,6 +1,14 @@
-// Pickers: which backend of a pool.
+// Pickers: which backend of a pool, and what they go by.
 
-export { leastOutstanding } from "./least-outstanding.ts";
-export type { LoadView, PickablePool, Picker } from "./picker.ts";
+export { BackendBuckets, type BucketLimits, bucketBytes } from "./backend-buckets.ts";
+export { type EngineLoad, EngineLoads, engineLoadBytes } from "./engine-loads.ts";
+export type { Picker } from "./picker.ts";
 export { findPicker } from "./pickers.ts";
+export {
+  PrefixIndex,
+  prefixBlocksMax,
+  prefixBlockTokens,
+  prefixIndexBytes,
+} from "./prefix-index.ts";
 export { Saturation, saturationBytes } from "./saturation.ts";
+export { PickMemory, Shortlist, type Work } from "./shortlist.ts";

@@ -2,44 +2,52 @@
 // Source: Mitzenmacher, The Power of Two Choices in Randomized Load Balancing (2001).
 
 import type { Random } from "@meridian/proto/base";
-import type { PickablePool, Picker } from "./picker.ts";
+import { begin, creditOf, expectedWork, type Picker, sumWeights } from "./picker.ts";
+import type { Shortlist } from "./shortlist.ts";
 
-/** Reads two targets' load per pick whatever the size of the pool, and does not herd onto the idlest one. */
-export const leastOutstanding: Picker = { name: "least-outstanding", pick, score: cost };
+/** Does not herd onto the idlest one, which every other proxy of the region sees, too. */
+export const leastOutstanding: Picker = { name: "least-outstanding", pick, score };
 
-function pick(pool: PickablePool, random: Random): number {
-  const total = sumWeights(pool.weights);
+function pick(list: Shortlist, random: Random): number {
+  const total = sumWeights(list);
   if (total <= 0) return -1;
-  const first = drawByWeight(pool.weights, random.next() * total, -1);
-  const rest = total - (pool.weights[first] ?? 0);
-  if (rest <= 0) return first;
-  const second = drawByWeight(pool.weights, random.next() * rest, first);
-  return cost(pool, second) < cost(pool, first) ? second : first;
+  begin(list, random);
+  const first = drawByWeight(list, random.next() * total, -1);
+  const rest = total - (list.weights[first] ?? 0);
+  const second = rest <= 0 ? first : drawByWeight(list, random.next() * rest, first);
+  const chosen = isBetter(list, second, first) ? second : first;
+  list.memory.spend(list, chosen, total);
+  return chosen;
 }
 
-/** Outstanding work per weight, as it would be with the request at hand. */
-function cost(pool: PickablePool, place: number): number {
-  const slot = pool.slots[place] ?? 0;
-  const tokens = pool.load.pendingTokens(slot) + pool.tokens;
-  return (tokens + pool.load.inFlight(slot)) / (pool.weights[place] ?? 1);
+/** Of two that have nothing to do the one that is behind its share: else the one with more weight would get all. */
+function isBetter(list: Shortlist, one: number, other: number): boolean {
+  const difference = score(list, one) - score(list, other);
+  if (difference === 0 || (isIdle(list, one) && isIdle(list, other))) {
+    return creditOf(list, one) > creditOf(list, other);
+  }
+  return difference < 0;
 }
 
-function sumWeights(weights: readonly number[]): number {
-  let total = 0;
-  for (const weight of weights) total += weight;
-  return total;
+function isIdle(list: Shortlist, entry: number): boolean {
+  return list.inFlight[entry] === 0 && list.pending[entry] === 0;
 }
 
-/** The place where the running sum of the weights, without `skip`, passes `point`. */
-function drawByWeight(weights: readonly number[], point: number, skip: number): number {
+/** The cache is not asked. */
+function score(list: Shortlist, entry: number): number {
+  return expectedWork(list, entry) + (list.hits[entry] ?? 0) / (list.weights[entry] ?? 1);
+}
+
+/** The entry where the running sum of the weights, without `skip`, passes `point`. */
+function drawByWeight(list: Shortlist, point: number, skip: number): number {
   let rest = point;
   let last = -1;
-  for (let place = 0; place < weights.length; place++) {
-    const weight = weights[place] ?? 0;
-    if (place === skip || weight <= 0) continue;
-    last = place;
+  for (let entry = 0; entry < list.count; entry++) {
+    const weight = list.weights[entry] ?? 0;
+    if (entry === skip || weight <= 0) continue;
+    last = entry;
     rest -= weight;
-    if (rest < 0) return place;
+    if (rest < 0) return entry;
   }
   // Rounding left a trace of the point: the last one that has weight.
   return last;

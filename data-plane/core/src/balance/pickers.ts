@@ -1,11 +1,20 @@
 // Pickers by the names that a policy uses.
 
+import type { Balance } from "@meridian/proto/snapshot";
+import { cacheAware } from "./cache-aware.ts";
 import { leastOutstanding } from "./least-outstanding.ts";
 import type { Picker } from "./picker.ts";
+import { roundRobin } from "./round-robin.ts";
+import { weighted } from "./weighted.ts";
 
-const pickers: ReadonlyMap<string, Picker> = new Map([[leastOutstanding.name, leastOutstanding]]);
+/** A new one is written here, and proved by picker.contract.ts. */
+export const pickers: { readonly [K in Balance]: Picker } = {
+  "round-robin": roundRobin,
+  "least-outstanding": leastOutstanding,
+  weighted,
+  "cache-aware": cacheAware,
+};
 
-/** The picker of a name; least-outstanding where the policy names none, or one that this build lacks. */
-export function findPicker(name: string): Picker {
-  return pickers.get(name) ?? leastOutstanding;
+export function findPicker(name: Balance): Picker {
+  return pickers[name];
 }

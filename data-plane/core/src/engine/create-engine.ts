@@ -27,7 +27,8 @@ import {
 } from "../health/index.ts";
 import { type LoadShare, ownLoad } from "../load/index.ts";
 import { allowsRegion, goesAbroad, orderTargets, type ResolvedRoute } from "../route/index.ts";
-import { type CallKnowledge, ownCallKnowledge } from "./call-knowledge.ts";
+import { type CallKnowledge, forgetSlots, ownCallKnowledge } from "./call-knowledge.ts";
+import { noteArrival, noteEnd, poolTotals } from "./demand-counts.ts";
 import type {
   Admission,
   Change,
@@ -43,6 +44,7 @@ import type {
 import { HeldState, isAlone } from "./region-state.ts";
 import { budgetsFor } from "./request-budgets.ts";
 import { RequestPlan } from "./request-plan.ts";
+import { settleBuckets } from "./request-work.ts";
 import { compileTable, type Table, type TenantPlan } from "./table.ts";
 
 export type EngineOptions = {
@@ -96,7 +98,7 @@ class RegionEngine implements Engine {
     if (table === undefined) return refuse("not-ready");
     const tenant = table.tenants.get(facts.tenant);
     if (tenant === undefined) return refuse("unknown-tenant");
-    const resolved = table.router.resolve(facts.tenant, facts.model);
+    const resolved = table.router.resolve(facts);
     if (resolved === undefined) return refuse("unknown-model", facts.model);
     if (!residencyHolds(table, facts, tenant, resolved)) return refuse("residency");
     const model = resolved.targets[0]?.model ?? "";
@@ -106,13 +108,14 @@ class RegionEngine implements Engine {
   begin(facts: RequestFacts, _now: Instant): Attempts {
     const table = this.#table;
     const tenant = table?.tenants.get(facts.tenant);
-    const resolved = table?.router.resolve(facts.tenant, facts.model);
+    const resolved = table?.router.resolve(facts);
     assert(
       table !== undefined && tenant !== undefined && resolved !== undefined,
       "only an admitted request begins",
     );
     this.#load.totals.begun();
     const targets = orderTargets(resolved.targets, this.#random);
+    noteArrival(this.#load.demand, table, { facts, model: targets[0]?.model });
     const context = {
       // Once there is a table there always is one.
       table: () => this.#table ?? table,
@@ -134,8 +137,14 @@ class RegionEngine implements Engine {
     return new AttemptMachine(plan, budgets, this.#random);
   }
 
-  observe(outcome: Outcome, _now: Instant): void {
+  observe(outcome: Outcome, now: Instant): void {
+    settleBuckets(this.#calls.buckets, outcome, now);
     this.#load.totals.settled(outcome.usage);
+    const table = this.#table;
+    if (table === undefined) return;
+    const { facts } = outcome;
+    const model = table.router.resolve(facts)?.targets[0]?.model;
+    noteEnd(this.#load.demand, table, { outcome, model });
   }
 
   report(now: Instant): EngineReport {
@@ -154,6 +163,7 @@ class RegionEngine implements Engine {
       outputTokens: totals.outputTokens,
       backends: sorted.filter((each) => each.kind === "backend").map((each) => each.report),
       peers: sorted.filter((each) => each.kind === "peer").map((each) => each.report),
+      pools: this.#table === undefined ? [] : poolTotals(this.#load, this.#table),
     };
   }
 
@@ -191,11 +201,18 @@ class RegionEngine implements Engine {
 
   #switchTo(table: Table, now: Instant): Version {
     // A slot may have been another target's: calls that ended late may have left something behind.
-    for (const slot of this.#load.slots.commit()) {
+    const fresh = this.#load.slots.commit();
+    for (const slot of fresh) {
       this.#health.forget(slot);
       this.#baselines.forget(slot);
-      this.#calls.times.forget(slot);
-      this.#calls.saturation.forget(slot);
+      this.#load.demand.forget(slot);
+    }
+    forgetSlots(this.#calls, fresh);
+    for (const { slots, capacities } of table.pools.values()) {
+      for (const [place, slot] of slots.entries()) {
+        const capacity = capacities[place];
+        if (capacity !== undefined) this.#calls.buckets.setLimits(slot, capacity);
+      }
     }
     this.#table = table;
     this.#health.arrange(healthPools(table));
@@ -247,6 +264,8 @@ class RegionEngine implements Engine {
       slow: load.counted(target.slot, "slow"),
       inFlight: load.inFlight(target.slot),
       pendingTokens: load.pendingTokens(target.slot),
+      doneTokens: this.#load.demand.doneTokens(target.slot),
+      waiting: this.#calls.engines.waiting(target.slot, now),
       ejected: standing === "ejected" || standing === "trial" || standing === "trial-running",
       draining,
       told: target.kind === "backend" ? this.#toldOf(target.name, now) : undefined,

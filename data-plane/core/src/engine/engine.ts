@@ -168,6 +168,21 @@ export type EngineReport = {
   readonly backends: readonly TargetReport[];
   /** Other regions' proxies, in the order of their names. */
   readonly peers: readonly TargetReport[];
+  /** Models of the policy, in the order of their names. */
+  readonly pools: readonly PoolTotals[];
+};
+
+/** What own clients ask of one model. */
+export type PoolTotals = {
+  readonly model: string;
+  readonly requests: number;
+  /** Expected at arrival, by what such requests of the model turned out to use. */
+  readonly tokens: number;
+  /** Of the requests that ended: those that another region was asked for. */
+  readonly sentAway: number;
+  /** Waiting here now for a place, and their tokens. */
+  readonly held: number;
+  readonly heldTokens: number;
 };
 
 export type TargetReport = {
@@ -180,6 +195,10 @@ export type TargetReport = {
   readonly slow: number;
   readonly inFlight: number;
   readonly pendingTokens: number;
+  /** Tokens of requests that ended there, input and output. */
+  readonly doneTokens: number;
+  /** Requests that wait in the model server, as its metrics say; undefined: it tells nothing, or told it long ago. */
+  readonly waiting: number | undefined;
   /** This proxy's own evidence keeps it out. */
   readonly ejected: boolean;
   readonly draining: boolean;

@@ -13,6 +13,7 @@ export type {
   Engine,
   EngineReport,
   Outcome,
+  PoolTotals,
   PreparedSnapshot,
   Refusal,
   RefusalReason,

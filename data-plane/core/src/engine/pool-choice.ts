@@ -2,9 +2,11 @@
 
 import type { Instant, Random } from "@meridian/proto/base";
 import type { Choice, Considered } from "../attempt/index.ts";
-import type { PickablePool, Picker, Saturation } from "../balance/index.ts";
+import { type Picker, prefixBlockTokens, type Shortlist, type Work } from "../balance/index.ts";
 import type { Health } from "../health/index.ts";
 import type { LoadTable } from "../load/index.ts";
+import type { CallKnowledge } from "./call-knowledge.ts";
+import type { PoolSurvey } from "./pool-survey.ts";
 import type { HeldState } from "./region-state.ts";
 import type { Pool } from "./table.ts";
 
@@ -12,74 +14,103 @@ export type PoolQuestion = {
   readonly excluded: readonly number[];
   /** Only those who can go on from an assistant's words. */
   readonly continues: boolean;
-  readonly saturation: Saturation;
-  readonly picker: Picker;
+  readonly calls: CallKnowledge;
   /** What the request adds. */
-  readonly tokens: number;
+  readonly work: Work;
+  /** The beginning of its prompt; empty: nobody asks for it. */
+  readonly prefix: readonly number[];
   readonly load: LoadTable;
   readonly health: Health;
   readonly state: HeldState;
-  readonly random: Random;
   readonly now: Instant;
 };
+
+/** Caches lose blocks that the index does not know of. */
+const hitTrust = 0.8;
 
 /** As many names as a decision record keeps of one choice. */
 const consideredMax = 16;
 
-/** undefined: none may be called now. */
-export function pickFromPool(pool: Pool, question: PoolQuestion): Choice | undefined {
-  const isMarked = question.saturation.any(question.now);
-  const choice = pickAmong(pool, question, isMarked);
-  if (choice !== undefined || !isMarked) return choice;
-  // Those who are better avoided are still better than another region.
-  return pickAmong(pool, question, false);
-}
-
-function pickAmong(pool: Pool, question: PoolQuestion, avoids: boolean): Choice | undefined {
-  const { excluded, continues, health, load, state, saturation, picker, now } = question;
-  const isMarked = avoids || saturation.any(now);
-  const slots: number[] = [];
-  const weights: number[] = [];
-  const places: number[] = [];
+/** Leaves out who was tried, who is ejected or unhealthy, who is being drained and who can't do what is asked. */
+export function surveyPool(pool: Pool, question: PoolQuestion): PoolSurvey {
+  const { excluded, continues, health, state, now, work } = question;
+  const { survey } = pool;
+  survey.clear(work);
   for (let place = 0; place < pool.slots.length; place++) {
     const slot = pool.slots[place] ?? -1;
-    if (excluded.includes(slot)) continue;
-    const share = health.share(slot, now);
-    if (share === 0) continue;
     const candidate = pool.candidates[place];
-    if (candidate === undefined || state.isBackendDraining(candidate.name, now)) continue;
+    const weight = (pool.weights[place] ?? 0) * health.share(slot, now);
+    if (candidate === undefined || weight <= 0 || excluded.includes(slot)) continue;
     if (continues && candidate.assistantPrefix === "none") continue;
-    if (isMarked && saturation.isFull(slot, now)) continue;
-    if (avoids && saturation.isAvoided(slot, now)) continue;
-    slots.push(slot);
-    weights.push((pool.weights[place] ?? 1) * share);
-    places.push(place);
+    if (state.isBackendDraining(candidate.name, now)) continue;
+    enter(pool, place, weight, question);
   }
-  const pickable = { slots, weights, load, tokens: question.tokens };
-  const picked = picker.pick(pickable, question.random);
-  const candidate = pool.candidates[places[picked] ?? -1];
-  if (candidate === undefined) return undefined;
-  const considered = consider({ pool, places, picker, pickable, picked });
-  return { candidate, reason: picker.name, considered };
+  return survey;
 }
 
-type Picked = {
-  readonly pool: Pool;
-  readonly places: readonly number[];
+/** Room: what it said itself, what its bucket allows, what it may work on at once, and its own queue. */
+function enter(pool: Pool, place: number, weight: number, question: PoolQuestion): void {
+  const { calls, load, now, prefix, work } = question;
+  const { survey } = pool;
+  const slot = pool.slots[place] ?? -1;
+  const { buckets, engines, prefixes, saturation } = calls;
+  const fullForMs = Math.max(
+    saturation.fullForMs(slot, now),
+    buckets.roomInMs(slot, work.tokens, now),
+  );
+  if (fullForMs > 0) {
+    survey.roomInMs = Math.min(survey.roomInMs, fullForMs);
+    return;
+  }
+  const inFlight = load.inFlight(slot);
+  if (inFlight >= (pool.capacities[place]?.concurrencyMax ?? Number.POSITIVE_INFINITY)) {
+    survey.busy += 1;
+    return;
+  }
+  const isQueued = saturation.isAvoided(slot, now) || (engines.waiting(slot, now) ?? 0) > 0;
+  const hitTokens = prefixes.hitBlocks(prefix, slot) * prefixBlockTokens * hitTrust;
+  const list = isQueued ? survey.queued : survey.open;
+  const entry = list.add(place, slot);
+  list.weights[entry] = weight;
+  list.pending[entry] = load.pendingTokens(slot);
+  list.inFlight[entry] = inFlight;
+  list.hits[entry] = Math.min(work.promptTokens, hitTokens);
+}
+
+export type Picking = {
   readonly picker: Picker;
-  readonly pickable: PickablePool;
-  readonly picked: number;
+  readonly random: Random;
+  /** The slot of the session's backend, which is preferred while it is on the list. */
+  readonly sticky: number | undefined;
 };
 
-/** Of a large pool the first ones, and always the picked one. Weights of 0 were never in question. */
-function consider({ pool, places, picker, pickable, picked }: Picked): Considered {
+/** undefined: nobody is on the list. */
+export function pickFrom(pool: Pool, list: Shortlist, picking: Picking): Choice | undefined {
+  const { picker, random, sticky } = picking;
+  const held = sticky === undefined ? -1 : entryOf(list, sticky);
+  const picked = held === -1 ? picker.pick(list, random) : held;
+  const candidate = pool.candidates[list.places[picked] ?? -1];
+  if (candidate === undefined) return undefined;
+  const reason = held === -1 ? picker.name : "session";
+  return { candidate, reason, considered: consider(pool, list, picker, picked) };
+}
+
+function entryOf(list: Shortlist, slot: number): number {
+  for (let entry = 0; entry < list.count; entry++) {
+    if (list.slots[entry] === slot) return entry;
+  }
+  return -1;
+}
+
+/** Of a large pool the first ones, and always the picked one. */
+function consider(pool: Pool, list: Shortlist, picker: Picker, picked: number): Considered {
   const names: string[] = [];
   const scores: number[] = [];
-  for (let at = 0; at < places.length; at++) {
-    const room = at < picked ? consideredMax - 1 : consideredMax;
-    if (names.length >= room || (pickable.weights[at] ?? 0) <= 0) continue;
-    names.push(pool.candidates[places[at] ?? -1]?.name ?? "");
-    scores.push(picker.score(pickable, at));
+  for (let entry = 0; entry < list.count && names.length < consideredMax; entry++) {
+    const isLast = names.length === consideredMax - 1;
+    const shown = isLast && entry < picked ? picked : entry;
+    names.push(pool.candidates[list.places[shown] ?? -1]?.name ?? "");
+    scores.push(picker.score(list, shown));
   }
   return { names, scores };
 }

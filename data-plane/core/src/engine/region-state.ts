@@ -17,6 +17,23 @@ const neverMs = 0xffff_ffff;
 /** A frame older than this says too little of now: a proxy goes by its own evidence. */
 const aloneAfterMs = 15_000;
 
+/** The table is made anew each second; one that is older than this tells of another load. */
+const tableFreshMs = 5_000;
+
+/** What one region's control plane last said of its backends of one model. */
+export type PoolView = {
+  /** Tokens a second within the objective; undefined: not known, which is neither none nor plenty. */
+  readonly capacity: number | undefined;
+  /** Tokens a second that the region's own clients ask for. */
+  readonly demand: number;
+  /** Tokens still to do, under way and held. */
+  readonly pending: number;
+  readonly backends: number;
+  readonly available: number;
+  /** Age of the region's word now; infinite: there was none. */
+  readonly ageMs: number;
+};
+
 /** `ageMs`: of the newest frame; undefined: there was none. */
 export function isAlone(ageMs: number | undefined): boolean {
   return ageMs === undefined || ageMs > aloneAfterMs;
@@ -29,6 +46,8 @@ export class HeldState {
   /** Name → the instant at which the drain ends by itself. */
   #drainedBackends = new Map<string, Instant>();
   #backends = new Map<string, BackendState>();
+  /** Model → region → thousandths. */
+  #outflows: ReadonlyMap<string, ReadonlyMap<string, number>> = new Map();
 
   take(frame: StateFrame, now: Instant): void {
     this.#receivedAt = now;
@@ -38,6 +57,7 @@ export class HeldState {
       draining.map((each) => [each.name, drainEnd(each.drainLeftMs, now)]),
     );
     this.#backends = new Map(frame.backends.map((each) => [each.name, each]));
+    this.#outflows = outflowsOf(frame);
   }
 
   ageMs(now: Instant): number | undefined {
@@ -56,6 +76,33 @@ export class HeldState {
       ageMs: state.ageMs === neverMs ? Number.POSITIVE_INFINITY : state.ageMs + frameAgeMs,
       available: state.pools.length === 0 ? undefined : available,
     };
+  }
+
+  /** Another region's backends of one model, or the own region's; undefined: no frame tells of them. */
+  pool(region: string, model: string, now: Instant): PoolView | undefined {
+    const state = this.#regions.get(region);
+    const frameAgeMs = this.ageMs(now);
+    const pool = state?.pools.find((each) => each.model === model);
+    if (state === undefined || pool === undefined || frameAgeMs === undefined) return undefined;
+    return {
+      capacity: pool.capacityTokens === 0 ? undefined : pool.capacityTokens,
+      demand: pool.demandTokens,
+      pending: pool.pendingTokens,
+      backends: pool.backends,
+      available: pool.available,
+      ageMs: state.ageMs === neverMs ? Number.POSITIVE_INFINITY : state.ageMs + frameAgeMs,
+    };
+  }
+
+  /**
+   * How much of its demand for a model the own region may send to another one, 0 to 1, by the region table. Undefined:
+   * there is no bound, as one of the two capacities is not known, or the table is too old to go by.
+   */
+  outflowShare(model: string, region: string, now: Instant): number | undefined {
+    const ageMs = this.ageMs(now);
+    if (ageMs === undefined || ageMs > tableFreshMs) return undefined;
+    const thousandths = this.#outflows.get(model)?.get(region);
+    return thousandths === undefined ? undefined : Math.min(1_000, thousandths) / 1_000;
   }
 
   /** An operator's order to leave a region. It ends at its time, also when no further frame comes. */
@@ -93,6 +140,16 @@ export class HeldState {
   canaryVector(name: string): readonly number[] {
     return this.#backends.get(name)?.canaryVector ?? [];
   }
+}
+
+function outflowsOf(frame: StateFrame): ReadonlyMap<string, ReadonlyMap<string, number>> {
+  const outflows = new Map<string, Map<string, number>>();
+  for (const { model, region, share } of frame.outflows) {
+    const row = outflows.get(model) ?? new Map<string, number>();
+    row.set(region, share);
+    outflows.set(model, row);
+  }
+  return outflows;
 }
 
 /** A build that knows no shares leaves the field at 0. */

@@ -7,6 +7,9 @@ import type { RequestFacts } from "./engine.ts";
 /** Output tokens per second below which a model server counts as stuck: 10. */
 const msPerOutputToken = 100;
 
+/** A request is held at the proxy for so long at most, or for a quarter of its time. Longer, and to wait there is as good. */
+const holdMax = { ms: 2_000, share: 0.25 } as const;
+
 /**
  * Streams and embeddings answer soon or not at all. A whole answer takes as long as its tokens; without a limit on
  * them only the total binds. `continuing`: models whose streams may go on from another backend.
@@ -27,16 +30,20 @@ export function budgetsFor(
   const headersMs = timeouts.headersMs === undefined ? firstTokenMs : timeouts.headersMs + outputMs;
   // A second call, and what follows a break, is the business of the proxy that the client called: it alone knows all.
   const isFirst = facts.arrivedFrom === undefined;
+  const totalMs = Math.min(timeouts.totalMs, facts.timeoutMs ?? Number.POSITIVE_INFINITY);
+  // Its sender holds it, or has held it: here it is taken at once, or refused.
+  const mayHold = isFirst && resolved.route.fallback.includes("local-queue");
   return {
     connectMs: timeouts.connectMs,
     headersMs,
     slowMs: timeouts.slowMs + inputMs + outputMs,
     firstTokenMs,
     betweenTokensMs: timeouts.betweenTokensMs,
-    totalMs: Math.min(timeouts.totalMs, facts.timeoutMs ?? Number.POSITIVE_INFINITY),
+    totalMs,
     attempts: attemptsMax,
     hedges: isFirst && isSoon && hedge !== undefined,
     continues: isFirst && facts.stream && facts.continuable && goesOn(resolved, continuing),
+    holdMs: mayHold ? Math.min(holdMax.ms, holdMax.share * Math.min(totalMs, firstTokenMs)) : 0,
   };
 }
 

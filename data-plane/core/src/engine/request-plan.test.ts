@@ -74,6 +74,7 @@ function begin(engine: Engine, now: number, more: Partial<RequestFacts> = {}) {
 function told(commands: readonly AttemptCommand[]): string {
   const parts = commands.map((each) => {
     if (each.kind === "call") return `${each.role} ${each.choice.candidate.name}`;
+    if (each.kind === "hold") return each.kind;
     return each.kind === "finish" ? `finish ${each.ending.kind}` : `${each.kind} ${each.attempt}`;
   });
   return parts.join(", ");

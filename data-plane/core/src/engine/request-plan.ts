@@ -15,7 +15,7 @@ import {
   type NoChoice,
   type Wait,
 } from "../attempt/index.ts";
-import { findPicker, type Picker } from "../balance/index.ts";
+import { findPicker, type Picker, type Work } from "../balance/index.ts";
 import type { Baselines, Health, HealthChange, WaitKind } from "../health/index.ts";
 import type { LoadTable } from "../load/index.ts";
 import { type RankedRegion, rankRegions } from "../locality/index.ts";
@@ -23,8 +23,9 @@ import { allowsRegion, goesAbroad, type ResolvedRoute } from "../route/index.ts"
 import type { CallKnowledge } from "./call-knowledge.ts";
 import type { RequestFacts } from "./engine.ts";
 import { countedAs, evidenceOf, noteRoom } from "./evidence.ts";
-import { pickFromPool } from "./pool-choice.ts";
+import { pickFrom, surveyPool } from "./pool-choice.ts";
 import type { HeldState } from "./region-state.ts";
+import { workOf } from "./request-work.ts";
 import type { PeerRegion, Pool, Table, TenantPlan } from "./table.ts";
 
 /** What a plan reads and writes of the engine. */
@@ -48,16 +49,11 @@ export type PlannedRequest = {
 };
 
 const gone: NoChoice = {
+  kind: "none",
   candidate: undefined,
   reason: "no candidate is left",
   retryAfterMs: undefined,
 };
-
-/** Output that a request without a limit is expected to have, for the count of pending tokens. */
-const outputTokensGuess = 256;
-
-/** A limit that a client names is no promise to use it, and the load table counts in 32 bits. */
-const tokensMax = 1_000_000;
 
 /** What a step down in a region's standing weighs against distance, in the decision record alone. */
 const kmPerStanding = { available: 0, unknown: 100_000, exhausted: 200_000 } as const;
@@ -67,7 +63,7 @@ export class RequestPlan implements AttemptPorts {
   readonly #context: PlanContext;
   readonly #request: PlannedRequest;
   readonly #picker: Picker;
-  readonly #tokens: number;
+  readonly #work: Work;
   /** Regions that took the request, or might have: each is asked once. */
   readonly #asked = new Set<string>();
   #table: Table;
@@ -77,8 +73,7 @@ export class RequestPlan implements AttemptPorts {
     this.#request = request;
     this.#table = context.table();
     this.#picker = findPicker(request.resolved.route.balance);
-    const { inputTokens, outputTokensMax } = request.facts;
-    this.#tokens = Math.min(tokensMax, inputTokens + (outputTokensMax ?? outputTokensGuess));
+    this.#work = workOf(request.facts);
   }
 
   next(request: NextRequest, now: Instant): Choice | NoChoice {
@@ -89,9 +84,19 @@ export class RequestPlan implements AttemptPorts {
     return this.#choose(request, tenant, now) ?? this.#nobody(tenant, now);
   }
 
+  held(): void {
+    // Nobody is held yet.
+  }
+
+  released(): void {
+    // Nobody is held yet.
+  }
+
   started(candidate: Candidate, now: Instant): void {
-    this.#context.load.start(candidate.slot, this.#tokens);
-    this.#context.health.started(candidate.slot, now);
+    const { calls, health, load } = this.#context;
+    load.start(candidate.slot, this.#work.tokens);
+    calls.buckets.take(candidate.slot, this.#work.tokens, now);
+    health.started(candidate.slot, now);
   }
 
   ended(end: AttemptEnd, now: Instant): void {
@@ -102,7 +107,7 @@ export class RequestPlan implements AttemptPorts {
     // No connection came about: the region has not seen the request, and another of its proxies may.
     const isUntouched = failure !== undefined && isUnsent(failure);
     if (candidate.kind === "peer" && !isUntouched) this.#asked.add(candidate.region);
-    load.end(slot, this.#tokens, countedAs(evidence));
+    load.end(slot, this.#work.tokens, countedAs(evidence));
     if (evidence === "connect-failure") load.note(slot, "connectFailed");
     noteRoom(end, calls.saturation, now);
     const change = health.ended({ slot, evidence, startedAt }, now);
@@ -168,21 +173,23 @@ export class RequestPlan implements AttemptPorts {
   #local(request: NextRequest, tenant: TenantPlan, now: Instant): Choice | undefined {
     if (!this.#mayStay(tenant)) return undefined;
     const { load, health, calls, random, state } = this.#context;
+    const { prefix } = this.#request.facts;
+    const picking = { picker: this.#picker, random, sticky: undefined };
     for (const target of this.#request.targets) {
       const pool = this.#table.pools.get(target.model);
       if (pool === undefined) continue;
-      const choice = pickFromPool(pool, {
+      const { open, queued } = surveyPool(pool, {
         excluded: request.excluded,
         continues: this.#needsPrefix(request),
-        saturation: calls.saturation,
-        tokens: this.#tokens,
-        picker: this.#picker,
+        work: this.#work,
+        calls,
+        prefix,
         load,
         health,
-        random,
         state,
         now,
       });
+      const choice = pickFrom(pool, open, picking) ?? pickFrom(pool, queued, picking);
       if (choice !== undefined) return choice;
     }
     return undefined;
@@ -269,6 +276,7 @@ export class RequestPlan implements AttemptPorts {
     const leastMs = Math.min(...waits.filter((each) => each > 0));
     if (leastMs === Number.POSITIVE_INFINITY) return gone;
     return {
+      kind: "none",
       candidate: undefined,
       reason: "every model server that is left is full",
       retryAfterMs: leastMs,

@@ -30,7 +30,7 @@ type World = {
   readonly activate: (snapshot: ReturnType<typeof policy>) => void;
 };
 
-/** A main engine and two threads' over one load, in one thread; policies reach all of them. */
+/** A main engine and two threads' over one load, in one thread; policies reach all of them. The model takes a slot too. */
 function world(slots = 4): World {
   const load = createLoadBuffers(2, slots);
   const calls = createCallBuffers(slots);
@@ -89,7 +89,7 @@ test("each thread's report, and the main thread's, sums what all threads count",
 });
 
 test("a backend that came in another's place begins with neither its calls nor its counts", () => {
-  const { main, threads, activate } = world(1);
+  const { main, threads, activate } = world(2);
   activate(policy(1, "a"));
   const call = beginCall(threads[0]);
   activate(policy(2));
@@ -105,7 +105,7 @@ test("a backend that came in another's place begins with neither its calls nor i
 });
 
 test("a snapshot that is given up leaves the former in force, and its slots to others", () => {
-  const { main, activate } = world(2);
+  const { main, activate } = world(3);
   activate(policy(1, "a"));
   const prepared = main.prepare(policy(2, "a", "b"));
   expect(main.serving()?.revision).toBe("1.1");

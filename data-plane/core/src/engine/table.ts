@@ -1,12 +1,12 @@
 // A snapshot compiled for the hot path: everything looked up by name once, so that a request only reads. Immutable.
 
-import { type Problem, problem } from "@meridian/proto/base";
+import { type Place, type Problem, problem } from "@meridian/proto/base";
 import { type BackendView, formatVersion, type RegionView } from "@meridian/proto/snapshot";
 import type { Candidate } from "../attempt/index.ts";
 import type { Slots } from "../load/index.ts";
-import type { Place } from "../locality/index.ts";
 import { Router, type RoutingPolicy } from "../route/index.ts";
 import type { Serving } from "./engine.ts";
+import { PoolSurvey } from "./pool-survey.ts";
 
 /** Backends of this region that serve one model. */
 export type Pool = {
@@ -15,7 +15,16 @@ export type Pool = {
   readonly slots: readonly number[];
   /** Policy weights, in the order of the candidates. */
   readonly weights: readonly number[];
+  /** What each of them bears, as the policy says. */
+  readonly capacities: readonly Capacity[];
+  /** Of the last look at it: the one thing here that changes. */
+  readonly survey: PoolSurvey;
 };
+
+export type Capacity = Pick<
+  BackendView,
+  "concurrencyMax" | "requestsPerMinute" | "tokensPerMinute"
+>;
 
 export type PeerRegion = {
   readonly name: string;
@@ -39,6 +48,8 @@ export type Table = {
   /** Models whose streams may go on from another backend. */
   readonly continuing: ReadonlySet<string>;
   readonly tenants: ReadonlyMap<string, TenantPlan>;
+  /** Model → the slot that its demand is counted in, and in the load table what is held for it; sorted by model. */
+  readonly poolSlots: ReadonlyMap<string, number>;
   /** Load-table id → one candidate for it, sorted by id. */
   readonly targets: ReadonlyMap<string, Candidate>;
 };
@@ -76,6 +87,7 @@ export function compileTable(
       view.models.filter((each) => each.continuesStreams).map((each) => each.name),
     ),
     tenants: compileTenants(view),
+    poolSlots: compilePoolSlots(view, claim),
     targets,
   };
   return { table, problems };
@@ -100,23 +112,32 @@ function compilePools(
   claim: Claim,
   targets: Map<string, Candidate>,
 ): ReadonlyMap<string, Pool> {
-  const pools = new Map<string, { candidates: Candidate[]; weights: number[] }>();
+  const pools = new Map<
+    string,
+    { candidates: Candidate[]; weights: number[]; capacities: Capacity[] }
+  >();
   for (const backend of view.backends) {
     const id = targetId({ kind: "backend", name: backend.name });
     const slot = claim(id);
     for (const serves of backend.serves) {
       const candidate = backendCandidate(backend, view.region, { serves, slot });
       if (!targets.has(id)) targets.set(id, candidate);
-      const pool = pools.get(serves.model) ?? { candidates: [], weights: [] };
+      const pool = pools.get(serves.model) ?? { candidates: [], weights: [], capacities: [] };
       pool.candidates.push(candidate);
       pool.weights.push(backend.weight);
+      pool.capacities.push(backend);
       pools.set(serves.model, pool);
     }
   }
   return new Map(
     [...pools].map(([model, pool]) => [
       model,
-      { model, ...pool, slots: pool.candidates.map((each) => each.slot) },
+      {
+        model,
+        ...pool,
+        slots: pool.candidates.map((each) => each.slot),
+        survey: new PoolSurvey(pool.candidates.length),
+      },
     ]),
   );
 }
@@ -137,6 +158,12 @@ function backendCandidate(
     upstreamModel: serves.as,
     assistantPrefix: backend.assistantPrefix,
   };
+}
+
+/** Of all models: own clients may ask for one that other regions alone serve. */
+function compilePoolSlots(view: RegionView, claim: Claim): ReadonlyMap<string, number> {
+  const names = view.models.map((each) => each.name).sort();
+  return new Map(names.map((name) => [name, claim(`pool/${name}`)]));
 }
 
 function compilePeers(
@@ -203,7 +230,7 @@ function makeServing(
     region: view.region,
     open: view.tenants.length === 0,
     tenantByKeyHash: (sha256) => tenantByHash.get(sha256),
-    modelsFor: (tenant) => names.filter((name) => router.resolve(tenant, name) !== undefined),
+    modelsFor: (tenant) => names.filter((name) => router.mayResolve(tenant, name)),
     upstreams,
     headersRead: headersRead(policy),
     readsPrefix: policy.routes.some((each) => each.balance === "cache-aware"),

@@ -27,6 +27,14 @@ export class Baselines {
     return this.#bySlot[slot]?.[kind]?.boundMs(inputTokens) ?? Number.POSITIVE_INFINITY;
   }
 
+  /** How it depends on the length of the input, in milliseconds and per token; undefined: too little is known. */
+  fit(
+    slot: number,
+    kind: WaitKind,
+  ): { readonly baseMs: number; readonly msPerToken: number } | undefined {
+    return this.#bySlot[slot]?.[kind]?.fit();
+  }
+
   /** The slot is another target's from now on. */
   forget(slot: number): void {
     this.#bySlot[slot] = undefined;

@@ -76,3 +76,11 @@ test("what is new in a day is learned, and the old forgotten", () => {
   expect(baseline.boundMs(1_000) / before).toBeGreaterThan(1.7);
   expect(baseline.boundMs(1_000) / before).toBeLessThan(2.6);
 });
+
+test("the line is told once there are eight: what a wait begins with, and what each token adds", () => {
+  expect(taught(7, usual).baseline.fit()).toBeUndefined();
+  const { baseline } = taught(500, (inputTokens) => 40 + 0.2 * inputTokens);
+  const { baseMs, msPerToken } = baseline.fit() ?? { baseMs: 0, msPerToken: 0 };
+  expect(baseMs).toBeCloseTo(40, 1);
+  expect(msPerToken).toBeCloseTo(0.2, 3);
+});

@@ -6,6 +6,9 @@ import type { Instant } from "@meridian/proto/base";
 /** Requests without which nothing is said: a bound from few would call chance slow. */
 export const baselineRequestsMin = 50;
 
+/** A guess at where a request is best off may rest on fewer. */
+const fitRequestsMin = 8;
+
 /** How long what was seen counts: half of it is forgotten in so long. */
 const halfLifeMs = 12 * 3_600_000;
 /** And no more than so many requests count, so that a change of the model is learned within a day's traffic. */
@@ -70,6 +73,11 @@ export class FirstTokenBaseline {
   /** What the first token takes in the middle of what was seen, for an input of so many tokens. */
   expectedMs(inputTokens: number): number {
     return Math.max(1, this.#a + this.#m * inputTokens);
+  }
+
+  /** The line of `expectedMs`; undefined before so many requests that it is more than chance. */
+  fit(): { readonly baseMs: number; readonly msPerToken: number } | undefined {
+    return this.#seen < fitRequestsMin ? undefined : { baseMs: this.#a, msPerToken: this.#m };
   }
 
   /** A wait beyond this is slow; Infinity while too little was seen. */

@@ -6,6 +6,7 @@ export {
   type Activations,
   createActivations,
 } from "./activations.ts";
+export { Demand } from "./demand.ts";
 export { EngineTotals, type Totals } from "./engine-totals.ts";
 export {
   createLoadBuffers,

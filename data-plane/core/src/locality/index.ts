@@ -1,6 +1,5 @@
 // Which other region is asked, and when.
 
-export { distanceKm, type Place } from "./distance.ts";
 export {
   digestFreshMs,
   type RankedRegion,
@@ -8,3 +7,4 @@ export {
   type RegionView,
   rankRegions,
 } from "./region-order.ts";
+export { RegionPaths, regionPathsBytes } from "./region-paths.ts";

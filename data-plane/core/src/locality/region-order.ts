@@ -1,6 +1,6 @@
 // In which order other regions are asked: known to have room, then not known, then known to have none; near first.
 
-import { distanceKm, type Place } from "./distance.ts";
+import { kmBetween, type Place } from "@meridian/proto/base";
 
 /** A digest older than this says nothing about now. Heartbeats come more often. */
 export const digestFreshMs = 15_000;
@@ -56,11 +56,4 @@ function compareRanks(a: RankedRegion, b: RankedRegion): number {
   if (byStanding !== 0) return byStanding;
   if (a.km !== b.km) return a.km - b.km;
   return a.name < b.name ? -1 : 1;
-}
-
-/** Half the Earth's circumference: farther than any place. */
-const farKm = 20_038;
-
-function kmBetween(a: Place | undefined, b: Place | undefined): number {
-  return a === undefined || b === undefined ? farKm : distanceKm(a, b);
 }

@@ -5,6 +5,7 @@ export {
   goesAbroad,
   orderTargets,
   type ResolvedRoute,
+  type RouteFacts,
   Router,
   type RoutingPolicy,
 } from "./router.ts";

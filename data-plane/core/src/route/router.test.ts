@@ -1,8 +1,9 @@
 import { seededRandom } from "@meridian/proto/base";
 import { type RouteView, routeDefaults } from "@meridian/proto/snapshot";
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import { allowsRegion } from "./residency.ts";
-import { orderTargets, Router } from "./router.ts";
+import { orderTargets, type RouteFacts, Router } from "./router.ts";
 
 const anything: RouteView["match"] = {
   models: [],
@@ -34,6 +35,11 @@ function router(routes: readonly RouteView[]): Router {
   });
 }
 
+function asking(tenant: string, model: string, more: Partial<RouteFacts> = {}): RouteFacts {
+  const plain = { headers: {}, protocol: "openai", path: "/v1/chat/completions" } as const;
+  return { tenant, model, ...plain, ...more };
+}
+
 const routes = [
   route("vip", { match: { ...anything, models: ["llama-70b"], tenants: ["acme"] } }),
   route("exact", { match: { ...anything, models: ["nomic"], tenants: [] } }),
@@ -56,7 +62,7 @@ test.each([
   ["other", "nomic", "exact", ["nomic"]],
   ["other", "gpt-4o", "mapped", ["llama-70b"]],
 ])("for %s the model %s takes the route %s", (tenant, model, name, targets) => {
-  const resolved = router(routes).resolve(tenant, model);
+  const resolved = router(routes).resolve(asking(tenant, model));
   expect(resolved?.route.name).toBe(name);
   expect(resolved?.targets.map((each) => each.model)).toEqual(targets);
 });
@@ -64,26 +70,133 @@ test.each([
 test.each(["nope", "llama-400b", ""])(
   "the model %o, which nobody serves, has no route",
   (model) => {
-    expect(router(routes).resolve("acme", model)).toBeUndefined();
+    expect(router(routes).resolve(asking("acme", model))).toBeUndefined();
+    expect(router(routes).mayResolve("acme", model)).toBe(false);
   },
 );
 
 test("what no route matches has none; without any routes every model has the direct one", () => {
   expect(
     router([route("x", { match: { ...anything, models: ["y"], tenants: [] } })]).resolve(
-      "a",
-      "nomic",
+      asking("a", "nomic"),
     ),
   ).toBeUndefined();
-  expect(router([]).resolve("a", "nomic")?.route.name).toBe("direct");
-  expect(router([]).resolve("a", "nope")).toBeUndefined();
+  expect(router([]).resolve(asking("a", "nomic"))?.route.name).toBe("direct");
+  expect(router([]).resolve(asking("a", "nope"))).toBeUndefined();
+  expect([router([]).mayResolve("a", "nomic"), router([]).mayResolve("a", "nope")]).toEqual([
+    true,
+    false,
+  ]);
 });
 
 test("the answer is remembered, and stays right", () => {
   const made = router(routes);
-  expect(made.resolve("acme", "default")).toBe(made.resolve("acme", "default"));
-  for (let each = 0; each < 10_001; each++) made.resolve("acme", `gpt-${each}`);
-  expect(made.resolve("acme", "default")?.route.name).toBe("vip");
+  const known = asking("acme", "default");
+  expect(made.resolve(known)).toBe(made.resolve(known));
+  for (let each = 0; each < 10_001; each++) made.resolve(asking("acme", `gpt-${each}`));
+  expect(made.resolve(known)?.route.name).toBe("vip");
+});
+
+const byPlace = [
+  route("blue", { match: { ...anything, headers: [{ name: "x-team", pattern: "blue-*" }] } }),
+  route("both", {
+    match: {
+      ...anything,
+      headers: [
+        { name: "x-team", pattern: "red" },
+        { name: "x-tier", pattern: "*" },
+      ],
+    },
+  }),
+  route("vectors", { match: { ...anything, paths: ["*/embeddings"] } }),
+  route("claude", { match: { ...anything, protocols: ["anthropic"] } }),
+  route("rest"),
+];
+
+test.each<[string, Partial<RouteFacts>]>([
+  ["blue", { headers: { "x-team": "blue-7" } }],
+  ["rest", { headers: { "x-team": "Blue-7" } }],
+  ["rest", { headers: { "x-team": "red" } }],
+  ["both", { headers: { "x-team": "red", "x-tier": "" } }],
+  ["rest", { headers: { "x-tier": "gold" } }],
+  ["vectors", { path: "/v1/embeddings" }],
+  ["blue", { path: "/v1/embeddings", headers: { "x-team": "blue-" } }],
+  ["claude", { protocol: "anthropic" }],
+  ["rest", {}],
+])("the route %s takes %o", (name, more) => {
+  expect(router(byPlace).resolve(asking("a", "nomic", more))?.route.name).toBe(name);
+});
+
+test("a name inherited from Object is no header", () => {
+  const made = router([
+    route("odd", { match: { ...anything, headers: [{ name: "constructor", pattern: "*" }] } }),
+  ]);
+  expect(made.resolve(asking("a", "nomic"))).toBeUndefined();
+  expect(made.resolve(asking("a", "nomic", { headers: { constructor: "x" } }))).toBeDefined();
+});
+
+const word = fc.constantFrom("a", "ab", "b", "*", "a*", "*b", "");
+const matchArbitrary: fc.Arbitrary<RouteView["match"]> = fc.record({
+  models: fc.array(fc.constantFrom("*", "llama-*", "nomic", "default", "d*"), { maxLength: 2 }),
+  tenants: fc.array(fc.constantFrom("t", "u"), { maxLength: 1 }),
+  headers: fc.array(fc.record({ name: fc.constantFrom("x", "y"), pattern: word }), {
+    maxLength: 2,
+  }),
+  protocols: fc.array(fc.constantFrom("openai" as const, "ollama" as const), { maxLength: 1 }),
+  paths: fc.array(fc.constantFrom("/v1/*", "*/embeddings", "/v1/chat/completions"), {
+    maxLength: 1,
+  }),
+});
+const factsArbitrary: fc.Arbitrary<RouteFacts> = fc.record({
+  tenant: fc.constantFrom("t", "u", "v"),
+  model: fc.constantFrom("nomic", "default", "llama-8b", "none"),
+  headers: fc.dictionary(fc.constantFrom("x", "y", "z"), word),
+  protocol: fc.constantFrom("openai" as const, "ollama" as const),
+  path: fc.constantFrom("/v1/embeddings", "/v1/chat/completions"),
+});
+
+test("one that remembers answers as one that is asked for the first time, and lists what it may answer", () => {
+  fc.assert(
+    fc.property(
+      fc.array(matchArbitrary, { minLength: 1, maxLength: 5 }),
+      fc.array(factsArbitrary, { minLength: 1, maxLength: 40 }),
+      (matches, asked) => {
+        const all = matches.map((match, place) => route(`r${place}`, { match }));
+        const remembering = router(all);
+        for (const facts of asked) {
+          const fresh = router(all).resolve(facts);
+          expect(remembering.resolve(facts)).toEqual(fresh);
+          if (fresh !== undefined) {
+            expect(remembering.mayResolve(facts.tenant, facts.model)).toBe(true);
+          }
+        }
+      },
+    ),
+  );
+});
+
+test("values that clients make up fill no memory: what no route tells apart is one entry", () => {
+  const made = router(byPlace);
+  const first = made.resolve(asking("a", "nomic", { headers: { "x-team": "none-0" } }));
+  for (let each = 1; each < 12_000; each++) {
+    const headers = { "x-team": `none-${each}`, "x-session": `${each}` };
+    // The very object that was remembered first: the memory was never full.
+    expect(made.resolve(asking("a", "nomic", { headers })) === first).toBe(true);
+  }
+});
+
+test("a model is listed for whom some header or path would lead to it, and not behind a route that takes all", () => {
+  const made = router([
+    route("vectors", { match: { ...anything, models: ["nomic"], paths: ["*/embeddings"] } }),
+    route("lost", {
+      match: { ...anything, models: ["llama-8b"] },
+      targets: [{ model: "gone", weight: 1 }],
+    }),
+    route("behind", { match: { ...anything, models: ["llama-8b"] } }),
+  ]);
+  expect(made.mayResolve("a", "nomic")).toBe(true);
+  expect(made.resolve(asking("a", "nomic"))).toBeUndefined();
+  expect(made.mayResolve("a", "llama-8b")).toBe(false);
 });
 
 test("targets are drawn first by their weights", () => {

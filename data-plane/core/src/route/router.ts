@@ -1,9 +1,11 @@
-// From (tenant, model as the client names it) to a route and its weighted models. First match wins.
+// From what is known of a request (tenant, model as the client names it, headers, language, path) to a route and its
+// weighted models. First match wins.
 
 import type { Random } from "@meridian/proto/base";
 import { matchesPattern } from "@meridian/proto/policy";
-import type { RouteView, TargetView } from "@meridian/proto/snapshot";
+import type { ProtocolName, RouteView, TargetView } from "@meridian/proto/snapshot";
 import { directRoute } from "./direct-route.ts";
+import { HeaderClasses, matchesHeaders, type RouteHeaders } from "./header-classes.ts";
 
 /** What the router needs of a policy. */
 export type RoutingPolicy = {
@@ -14,6 +16,17 @@ export type RoutingPolicy = {
   readonly aliases: ReadonlyMap<string, string>;
 };
 
+/** What routes are chosen by. */
+export type RouteFacts = {
+  readonly tenant: string;
+  /** As the client names it. */
+  readonly model: string;
+  readonly headers: RouteHeaders;
+  readonly protocol: ProtocolName;
+  /** /v1/chat/completions */
+  readonly path: string;
+};
+
 /** Where a request goes. */
 export type ResolvedRoute = {
   readonly route: RouteView;
@@ -22,57 +35,108 @@ export type ResolvedRoute = {
   readonly reason: string;
 };
 
-/** Entries of the memory of resolved names; at the bound it starts anew. */
+/** Entries of the memory of resolved requests; at the bound it starts anew. */
 const memoryMax = 10_000;
 
 /**
- * Resolves names, and remembers what it resolved: policies are immutable, so an answer stays right.
+ * Resolves requests, and remembers what it resolved: policies are immutable, so an answer stays right. What no route asks
+ * for is no part of the memory's key.
  *
- * @example new Router(policy).resolve("acme", "default") // → { route: chat, targets: [llama-70b], reason: "alias of llama-70b, …" }
+ * @example new Router(policy).resolve({ tenant: "acme", model: "default", … }) // → { route: chat, targets: [llama-70b], … }
  */
 export class Router {
   readonly #policy: RoutingPolicy;
+  readonly #headers: HeaderClasses;
+  readonly #readsPlace: boolean;
   readonly #memory = new Map<string, ResolvedRoute | undefined>();
 
   constructor(policy: RoutingPolicy) {
     this.#policy = policy;
+    this.#headers = new HeaderClasses(policy.routes.flatMap((each) => each.match.headers));
+    this.#readsPlace = policy.routes.some(
+      ({ match }) => match.protocols.length > 0 || match.paths.length > 0,
+    );
   }
 
-  /** undefined: no route takes this tenant's request for this model. */
-  resolve(tenant: string, model: string): ResolvedRoute | undefined {
-    const key = `${tenant}\n${model}`;
+  /** undefined: no route takes this request. */
+  resolve(facts: RouteFacts): ResolvedRoute | undefined {
+    const key = this.#keyOf(facts);
     if (this.#memory.has(key)) return this.#memory.get(key);
     if (this.#memory.size >= memoryMax) this.#memory.clear();
-    const resolved = resolveRoute(this.#policy, tenant, model);
+    const resolved = resolveRoute(this.#policy, facts);
     this.#memory.set(key, resolved);
     return resolved;
   }
+
+  /** Some request of the tenant for the model has a route, whatever else the request must be like for that. */
+  mayResolve(tenant: string, asked: string): boolean {
+    const policy = this.#policy;
+    const model = modelOf(policy, asked);
+    if (policy.routes.length === 0) return policy.models.has(model);
+    for (const route of policy.routes) {
+      if (!matchesNames(route, { tenant, asked, model })) continue;
+      if (knownTargets(policy, route, model).length > 0) return true;
+      // What it takes it takes whole: nothing comes to the routes behind it.
+      if (asksNamesAlone(route)) return false;
+    }
+    return false;
+  }
+
+  /** Tenants' names hold no line break, nor do paths; what comes last may hold anything. */
+  #keyOf({ tenant, model, headers, protocol, path }: RouteFacts): string {
+    const place = this.#readsPlace ? `${protocol} ${path}` : "";
+    return `${tenant}\n${place}\n${this.#headers.classOf(headers)}\n${model}`;
+  }
 }
 
-function resolveRoute(
-  policy: RoutingPolicy,
-  tenant: string,
-  asked: string,
-): ResolvedRoute | undefined {
-  const model = policy.models.has(asked) ? asked : (policy.aliases.get(asked) ?? asked);
+function resolveRoute(policy: RoutingPolicy, facts: RouteFacts): ResolvedRoute | undefined {
+  const asked = facts.model;
+  const model = modelOf(policy, asked);
+  const names = { tenant: facts.tenant, asked, model };
   const route =
     policy.routes.length === 0
       ? directRoute
-      : policy.routes.find((each) => matchesRoute(each, tenant, asked, model));
+      : policy.routes.find((each) => matchesNames(each, names) && matchesPlace(each, facts));
   if (route === undefined) return undefined;
-  const targets = route.targets.length > 0 ? route.targets : [{ model, weight: 1 }];
-  const known = targets.filter((each) => each.weight > 0 && policy.models.has(each.model));
-  if (known.length === 0) return undefined;
+  const targets = knownTargets(policy, route, model);
+  if (targets.length === 0) return undefined;
   const alias = asked === model ? "" : `alias of ${model}, `;
-  return { route, targets: known, reason: `${alias}first route that matches` };
+  return { route, targets, reason: `${alias}first route that matches` };
 }
 
+function modelOf(policy: RoutingPolicy, asked: string): string {
+  return policy.models.has(asked) ? asked : (policy.aliases.get(asked) ?? asked);
+}
+
+function knownTargets(
+  policy: RoutingPolicy,
+  route: RouteView,
+  model: string,
+): readonly TargetView[] {
+  const targets = route.targets.length > 0 ? route.targets : [{ model, weight: 1 }];
+  return targets.filter((each) => each.weight > 0 && policy.models.has(each.model));
+}
+
+type Names = { readonly tenant: string; readonly asked: string; readonly model: string };
+
 /** A pattern fits the name that the client used, or the model that this name is an alias of. */
-function matchesRoute(route: RouteView, tenant: string, asked: string, model: string): boolean {
+function matchesNames(route: RouteView, { tenant, asked, model }: Names): boolean {
   const { models, tenants } = route.match;
   if (tenants.length > 0 && !tenants.includes(tenant)) return false;
   if (models.length === 0) return true;
   return models.some((pattern) => matchesPattern(pattern, asked) || matchesPattern(pattern, model));
+}
+
+/** Empty lists take everything. */
+function matchesPlace({ match }: RouteView, { headers, path, protocol }: RouteFacts): boolean {
+  const { paths, protocols } = match;
+  if (protocols.length > 0 && !protocols.includes(protocol)) return false;
+  if (paths.length > 0 && !paths.some((each) => matchesPattern(each, path))) return false;
+  return matchesHeaders(match.headers, headers);
+}
+
+function asksNamesAlone({ match }: RouteView): boolean {
+  return match.headers.length + match.protocols.length + match.paths.length === 0;
 }
 
 /** The targets, one drawn by weight first, the others after it in their order. */

@@ -16,6 +16,8 @@ function report(backends: readonly Partial<TargetReport>[], more: Partial<Engine
     slow: 0,
     inFlight: 0,
     pendingTokens: 0,
+    doneTokens: 0,
+    waiting: undefined,
     ejected: false,
     draining: false,
     connectFailed: 0,
@@ -36,6 +38,7 @@ function report(backends: readonly Partial<TargetReport>[], more: Partial<Engine
     inputTokens: 0,
     outputTokens: 0,
     peers: [],
+    pools: [],
     ...more,
     backends: complete,
   } satisfies EngineReport;
@@ -110,4 +113,36 @@ test("probes are reported with the requests; a canary's time counts as a wait", 
   });
   const known = report([{ canaryVector: [1, 2] }]);
   expect(maker.make(3n, known, false).backends[0]?.canaryVector).toEqual([]);
+});
+
+test("tokens done are what was added, tokens to do and requests that wait are as they are", () => {
+  const maker = createReportMaker(node, () => undefined);
+  maker.make(1n, report([{ doneTokens: 1_000.4, pendingTokens: 5, waiting: 3 }]), false);
+  const before = maker.make(
+    2n,
+    report([{ doneTokens: 2_500, pendingTokens: 7, waiting: 0 }]),
+    false,
+  );
+  expect(before.backends).toMatchObject([{ doneTokens: 1_500, pendingTokens: 7, waiting: 0 }]);
+  const [silent] = maker.make(3n, report([{ doneTokens: 2_500 }]), false).backends;
+  expect(silent?.doneTokens).toBe(0);
+  expect(silent?.waiting).toBeUndefined();
+});
+
+test("demand is what was added; a model that nobody asks for is left out, one with held requests is not", () => {
+  const maker = createReportMaker(node, () => undefined);
+  const pool = { model: "big", requests: 0, tokens: 0, sentAway: 0, held: 0, heldTokens: 0 };
+  const frameOf = (sequence: bigint, more: Partial<typeof pool>) =>
+    maker.make(sequence, report([], { pools: [{ ...pool, ...more }] }), false).pools;
+  expect(frameOf(1n, {})).toEqual([]);
+  expect(frameOf(2n, { requests: 4, tokens: 900.6, held: 1, heldTokens: 200 })).toMatchObject([
+    { model: "big", requests: 4, tokens: 901, sentAway: 0, held: 1, heldTokens: 200 },
+  ]);
+  expect(frameOf(3n, { requests: 4, tokens: 900.6, held: 1, heldTokens: 200 })).toMatchObject([
+    { requests: 0, tokens: 0, held: 1, heldTokens: 200 },
+  ]);
+  expect(frameOf(4n, { requests: 4, tokens: 900.6, sentAway: 1 })).toMatchObject([
+    { requests: 0, sentAway: 1, held: 0 },
+  ]);
+  expect(frameOf(5n, { requests: 4, tokens: 900.6, sentAway: 1 })).toEqual([]);
 });

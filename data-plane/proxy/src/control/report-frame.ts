@@ -1,11 +1,13 @@
 // What the engine counted, as the report that goes up: differences since the last report.
 
 import { create } from "@bufbuild/protobuf";
-import type { EngineReport, TargetReport } from "@meridian/data-core/engine";
+import type { EngineReport, PoolTotals, TargetReport } from "@meridian/data-core/engine";
 import {
   type BackendReport,
   BackendReportSchema,
   type Node,
+  type PoolReport,
+  PoolReportSchema,
   type ReportFrame,
   ReportFrameSchema,
 } from "@meridian/proto/gen/sync_pb";
@@ -23,11 +25,14 @@ const neverMs = 0xffff_ffff;
 /** Counts of a report that is lost on its way are lost: counting them twice could raise a false alarm. */
 export function createReportMaker(node: Node, probes: ProbeReadings): ReportMaker {
   let former = new Map<string, Reading>();
+  let formerPools = new Map<string, PoolTotals>();
   return {
     make: (sequence, report, draining) => {
       const now = report.backends.map((each) => ({ ...each, probe: copyOf(probes(each.name)) }));
       const backends = now.map((each) => difference(former.get(each.name), each));
       former = new Map(now.map((each) => [each.name, each]));
+      const pools = report.pools.flatMap((each) => poolReport(formerPools.get(each.model), each));
+      formerPools = new Map(report.pools.map((each) => [each.model, each]));
       return create(ReportFrameSchema, {
         node,
         sequence,
@@ -37,6 +42,7 @@ export function createReportMaker(node: Node, probes: ProbeReadings): ReportMake
         liveRequests: report.liveRequests,
         draining,
         requests: BigInt(report.requests),
+        pools,
       });
     },
   };
@@ -62,7 +68,25 @@ function difference(before: Reading | undefined, now: Reading): BackendReport {
     slow: grown(before?.slow, now.slow) + grown(before?.probe?.slow, now.probe?.slow ?? 0),
     inFlight: now.inFlight,
     ejected: now.ejected,
+    pendingTokens: Math.max(0, now.pendingTokens),
+    doneTokens: whole(grown(before?.doneTokens, now.doneTokens)),
+    ...(now.waiting === undefined ? {} : { waiting: whole(now.waiting) }),
   });
+}
+
+/** Of a model that nobody asks for nothing is said. */
+function poolReport(before: PoolTotals | undefined, now: PoolTotals): readonly PoolReport[] {
+  const requests = grown(before?.requests, now.requests);
+  const sentAway = grown(before?.sentAway, now.sentAway);
+  if (requests === 0 && sentAway === 0 && now.held === 0) return [];
+  const tokens = whole(grown(before?.tokens, now.tokens));
+  const { model, held, heldTokens } = now;
+  return [create(PoolReportSchema, { model, requests, tokens, sentAway, held, heldTokens })];
+}
+
+/** Token counts are fractions once they are corrected by what requests use. */
+function whole(count: number): number {
+  return Math.min(0xffff_ffff, Math.round(count));
 }
 
 function probeDifference(before: ProbeCounts | undefined, { probe, canaryVector }: Reading) {

@@ -228,6 +228,8 @@ export class Exchange implements CallListener {
       case "call":
         this.#call(command.attempt, command.choice, command.role);
         return;
+      case "hold":
+        return;
       case "cancel":
         this.#live.take(command.attempt)?.cancel();
         return;

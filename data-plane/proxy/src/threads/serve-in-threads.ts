@@ -65,14 +65,15 @@ class ServingThreads {
     this.#parts = parts;
     const { clock, random, settings, tls } = parts;
     const load = createLoadBuffers(threads);
-    const { table, totals } = openLoadBuffers(load, { count: threads, own: 0 });
+    const own = openLoadBuffers(load, { count: threads, own: 0 });
+    const { table, totals } = own;
     const calls = createCallBuffers(table.slots);
     const keeper = new SlotKeeper(table, { shared: true });
     this.totals = totals;
     this.engine = createEngine({
       region: settings.region,
       random: random.fork("engine"),
-      load: { table, totals, slots: keeper },
+      load: { ...own, slots: keeper },
       calls: openCallBuffers(calls),
     });
     const start = { settings, tls, threads, clockZeroMs: ownClockZeroMs(), load, calls };

@@ -1,0 +1,52 @@
+// The backend with the least expected work for this prompt: what it still has to do, and the prompt without what its
+// cache has of it, probably. Bounded load: who has much more to do than the others is passed over, whatever it has.
+// Source of the bound: Mirrokni, Thorup, Zadimoghaddam, Consistent Hashing with Bounded Loads (2018).
+
+import type { Random } from "@meridian/proto/base";
+import { begin, creditOf, expectedWork, type Picker, sumWeights } from "./picker.ts";
+import type { Shortlist } from "./shortlist.ts";
+
+export const cacheAware: Picker = { name: "cache-aware", pick, score: expectedWork };
+
+/** A backend may have so many times the mean to do, or so many tokens more: a pool with little to do has no bound. */
+const bound = { factor: 1.25, tokens: 8_192 } as const;
+
+function pick(list: Shortlist, random: Random): number {
+  const total = sumWeights(list);
+  if (total <= 0) return -1;
+  begin(list, random);
+  const mean = sumPending(list) / total;
+  const most = Math.max(mean * bound.factor, mean + bound.tokens);
+  let chosen = -1;
+  for (let entry = 0; entry < list.count; entry++) {
+    const weight = list.weights[entry] ?? 0;
+    if (weight <= 0 || (list.pending[entry] ?? 0) / weight > most) continue;
+    if (chosen === -1 || isBetter(list, entry, chosen)) chosen = entry;
+  }
+  list.memory.spend(list, chosen, total);
+  return chosen;
+}
+
+/** Where the cache has nothing and nobody anything to do, turns by weight. */
+function isBetter(list: Shortlist, one: number, other: number): boolean {
+  if (isUnused(list, one) && isUnused(list, other)) {
+    return creditOf(list, one) > creditOf(list, other);
+  }
+  const difference = expectedWork(list, one) - expectedWork(list, other);
+  if (difference !== 0) return difference < 0;
+  const load = (list.pending[one] ?? 0) - (list.pending[other] ?? 0);
+  return load === 0 ? creditOf(list, one) > creditOf(list, other) : load < 0;
+}
+
+function isUnused(list: Shortlist, entry: number): boolean {
+  return list.inFlight[entry] === 0 && list.pending[entry] === 0 && list.hits[entry] === 0;
+}
+
+/** Of those with weight, which the mean is of. */
+function sumPending(list: Shortlist): number {
+  let sum = 0;
+  for (let entry = 0; entry < list.count; entry++) {
+    if ((list.weights[entry] ?? 0) > 0) sum += list.pending[entry] ?? 0;
+  }
+  return sum;
+}

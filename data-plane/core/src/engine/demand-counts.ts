@@ -1,0 +1,67 @@
+// What requests add to the counts that the region table is made from: which model was asked for, by whom, and who worked.
+
+import type { AttemptRecord } from "../attempt/index.ts";
+import type { Demand, LoadShare } from "../load/index.ts";
+import type { Outcome, PoolTotals, RequestFacts } from "./engine.ts";
+import { type Table, targetId } from "./table.ts";
+
+/** Output that a request without a limit is expected to have, until its model's requests have shown how much they use. */
+const outputTokensGuess = 256;
+
+/** A limit that a client names is no promise to use it. */
+const tokensMax = 1_000_000;
+
+/** Requests from abroad were counted where they began. */
+export function noteArrival(
+  demand: Demand,
+  table: Table,
+  { facts, model }: { readonly facts: RequestFacts; readonly model: string | undefined },
+): void {
+  const slot = table.poolSlots.get(model ?? "");
+  if (slot !== undefined && facts.arrivedFrom === undefined) {
+    demand.arrived(slot, expectedTokens(facts));
+  }
+}
+
+/** `model`: what the request's route names first; it counts where no backend of this region was asked. */
+export function noteEnd(
+  demand: Demand,
+  table: Table,
+  { outcome, model }: { readonly outcome: Outcome; readonly model: string | undefined },
+): void {
+  const { facts, attempts, usage } = outcome;
+  const used = usage.inputTokens + usage.outputTokens;
+  const worker = workerOf(outcome);
+  const backend = worker === undefined ? undefined : table.targets.get(targetId(worker));
+  if (backend?.kind === "backend" && used > 0) demand.worked(backend.slot, used);
+  const asked = attempts.find((each) => each.candidate.kind === "backend")?.candidate.model;
+  const pool = table.poolSlots.get(asked ?? model ?? "");
+  if (pool === undefined || facts.arrivedFrom !== undefined) return;
+  const away = attempts.some((each) => each.candidate.kind === "peer");
+  demand.ended(pool, { expected: expectedTokens(facts), used, away });
+}
+
+/** Of every model that the policy names, in the order of their names. */
+export function poolTotals(
+  { table: load, demand }: LoadShare,
+  table: Table,
+): readonly PoolTotals[] {
+  return [...table.poolSlots].map(([model, slot]) => ({
+    model,
+    ...demand.read(slot),
+    held: Math.max(0, load.inFlight(slot)),
+    heldTokens: Math.max(0, load.pendingTokens(slot)),
+  }));
+}
+
+function expectedTokens({ inputTokens, outputTokensMax }: RequestFacts): number {
+  return Math.min(tokensMax, inputTokens + (outputTokensMax ?? outputTokensGuess));
+}
+
+/** Whose answer the client got; of one that was cut short, who had begun it. */
+function workerOf({ ending, attempts }: Outcome): AttemptRecord["candidate"] | undefined {
+  if ("attempt" in ending) {
+    return attempts.find((each) => each.attempt === ending.attempt)?.candidate;
+  }
+  return attempts.findLast((each) => each.firstTokenAt !== undefined)?.candidate;
+}

@@ -1,0 +1,34 @@
+// What a request adds to a backend: reckoned before it is sent, put right when it has ended.
+
+import type { Instant } from "@meridian/proto/base";
+import { type AttemptRecord, isUnsent } from "../attempt/index.ts";
+import type { BackendBuckets, Work } from "../balance/index.ts";
+import type { Outcome, RequestFacts } from "./engine.ts";
+
+/** Output that a request without a limit is expected to have. */
+const outputTokensGuess = 256;
+
+/** A limit that a client names is no promise to use it, and the load table counts in 32 bits. */
+const tokensMax = 1_000_000;
+
+export function workOf({ inputTokens, outputTokensMax }: RequestFacts): Work {
+  const tokens = Math.min(tokensMax, inputTokens + (outputTokensMax ?? outputTokensGuess));
+  return { tokens, promptTokens: Math.min(tokens, inputTokens) };
+}
+
+/** Gives back to the backends' buckets what their calls did not use. Once for each request, after its last call. */
+export function settleBuckets(buckets: BackendBuckets, outcome: Outcome, now: Instant): void {
+  const work = workOf(outcome.facts);
+  for (const record of outcome.attempts) {
+    if (record.candidate.kind !== "backend") continue;
+    buckets.settle(record.candidate.slot, work.tokens, usedBy(record, outcome, work), now);
+  }
+}
+
+/** Of a call that was cut nobody says what it used: its prompt at least. */
+function usedBy({ failure, outcome }: AttemptRecord, { usage }: Outcome, work: Work): number {
+  if (outcome === "complete") return usage.inputTokens + usage.outputTokens;
+  if (outcome === "rejected") return 0;
+  const isUntouched = failure !== undefined && (isUnsent(failure) || failure.kind === "saturated");
+  return isUntouched ? 0 : work.promptTokens;
+}
