@@ -2,7 +2,12 @@
 
 import { readFileSync } from "node:fs";
 import type { UntypedServiceImplementation } from "@grpc/grpc-js";
-import { createProxies, type StateSource } from "@meridian/control-core/fleet";
+import {
+  createProxies,
+  type Proxies,
+  RegionLoads,
+  type StateSource,
+} from "@meridian/control-core/fleet";
 import { type Clock, formatProblem, type Random } from "@meridian/proto/base";
 import { formatVersion } from "@meridian/proto/snapshot";
 import type { Logger } from "pino";
@@ -20,6 +25,7 @@ import { HealthJudge } from "./region/health-judge.ts";
 import { RegionView } from "./region/region-view.ts";
 import { RegionWriter } from "./region/region-writer.ts";
 import { Registration, readControlPlanes } from "./region/registration.ts";
+import { TableKeeper } from "./region/table-keeper.ts";
 import type { Settings } from "./settings.ts";
 import type { Store } from "./store/store.ts";
 import { PolicyLane, type PolicyLaneNotes } from "./sync/policy-lane.ts";
@@ -59,7 +65,7 @@ export function createControlPlane(parts: ControlPlaneParts): ControlPlane {
   const { settings, store, clock, random } = parts;
   const serving = startServing(parts);
   const { reconciler, policyLane, stateLane, reportLane, questionLane, judge } = serving;
-  const writer = startWriter(parts, serving);
+  const { table, writer } = serving;
   const peers = new Peers(parts.tls, clock);
   let registration: Registration | undefined;
   return {
@@ -91,6 +97,7 @@ export function createControlPlane(parts: ControlPlaneParts): ControlPlane {
     close: async () => {
       for (const lane of [policyLane, stateLane, reportLane, questionLane]) lane.close();
       judge.close();
+      table.close();
       peers.close();
       await Promise.all([registration?.close(), writer.close()]);
       reconciler.close();
@@ -102,31 +109,34 @@ export function createControlPlane(parts: ControlPlaneParts): ControlPlane {
 type Serving = ReturnType<typeof startServing>;
 
 /** What proxies are served by: the reconciler feeds the lanes, whatever else goes on. */
-function startServing({ store, clock, random, logger, metrics }: ControlPlaneParts) {
+function startServing(parts: ControlPlaneParts) {
+  const { store, clock, random, logger, metrics } = parts;
   const checker = startPolicyChecker();
   const proxies = createProxies();
+  const loads = new RegionLoads();
   const view = new RegionView(clock, (problem) => {
     metrics.badRow();
     logger.warn({ problem }, `a row of the store is passed over: ${formatProblem(problem)}`);
   });
   const policyLane = new PolicyLane({ proxies, clock, notes: policyNotes(logger, metrics) });
   const questionLane = new QuestionLane();
-  const judge = new HealthJudge({
-    clock,
-    onChange: (changes) => {
-      for (const { name, verdict, reason } of changes) {
-        metrics.verdictChanged(verdict);
-        logger.warn({ backend: name, verdict, reason }, "the verdict on a backend changed");
-      }
-      stateLane.kick();
-    },
-  });
+  const judge = startJudge(parts, () => stateLane.kick());
   const { health } = judge;
-  const reportLane = new ReportLane({ proxies, health, clock, noteReport: metrics.reported });
+  const reportLane = new ReportLane({
+    proxies,
+    health,
+    loads,
+    clock,
+    noteReport: metrics.reported,
+  });
   const stateLane: StateLane = new StateLane({
     clock,
     storeReachable: () => reconciler.isReachable(),
-    source: () => stateSource(reconciler, view, (name) => health.backend(name, clock.now())),
+    source: () =>
+      stateSource(reconciler, view, {
+        judged: (name) => health.backend(name, clock.now()),
+        outflows: (home) => table.outflows(home),
+      }),
     notes: { sent: metrics.framesSent, skipped: metrics.frameSkipped },
   });
   const reconciler: Reconciler = new Reconciler({
@@ -138,6 +148,7 @@ function startServing({ store, clock, random, logger, metrics }: ControlPlanePar
       logger.info({ version: formatVersion(published.version) }, "policy published");
       view.keep(new Set(published.policy.regions.map((each) => each.name)));
       health.arrange(published.policy);
+      loads.arrange(published.policy);
       policyLane.publish(published);
       stateLane.kick();
     },
@@ -156,11 +167,23 @@ function startServing({ store, clock, random, logger, metrics }: ControlPlanePar
       stateLane.kick();
     },
   });
+  const writer = startWriter(parts, { proxies, loads, view, judge, reconciler });
+  const table: TableKeeper = new TableKeeper({
+    clock,
+    policy: () => reconciler.published?.policy,
+    signs: view.signs,
+    drains: () => view.drains(),
+    ownDigest: (region) => writer.newest(region),
+    storeReachable: () => reconciler.isReachable(),
+  });
   return {
     checker,
     proxies,
+    loads,
     view,
     judge,
+    table,
+    writer,
     policyLane,
     stateLane,
     reportLane,
@@ -169,10 +192,26 @@ function startServing({ store, clock, random, logger, metrics }: ControlPlanePar
   };
 }
 
+function startJudge(
+  { clock, logger, metrics }: ControlPlaneParts,
+  changed: () => void,
+): HealthJudge {
+  return new HealthJudge({
+    clock,
+    onChange: (changes) => {
+      for (const { name, verdict, reason } of changes) {
+        metrics.verdictChanged(verdict);
+        logger.warn({ backend: name, verdict, reason }, "the verdict on a backend changed");
+      }
+      changed();
+    },
+  });
+}
+
 function stateSource(
   reconciler: Reconciler,
   view: RegionView,
-  judged: StateSource["judged"],
+  told: Pick<StateSource, "judged" | "outflows">,
 ): StateSource | undefined {
   const { published } = reconciler;
   if (published === undefined) return undefined;
@@ -181,14 +220,22 @@ function stateSource(
     version: published.version,
     signs: view.signs,
     drains: view.drains(),
-    judged,
+    ...told,
     storeReachable: reconciler.isReachable(),
   };
 }
 
+type WriterSources = {
+  readonly proxies: Proxies;
+  readonly loads: RegionLoads;
+  readonly view: RegionView;
+  readonly judge: HealthJudge;
+  readonly reconciler: Reconciler;
+};
+
 function startWriter(
   parts: ControlPlaneParts,
-  { proxies, view, judge, reconciler }: Serving,
+  { proxies, loads, view, judge, reconciler }: WriterSources,
 ): RegionWriter {
   const { settings, store, clock, logger, metrics } = parts;
   return new RegionWriter({
@@ -199,6 +246,7 @@ function startWriter(
     proxies,
     view,
     health: judge.health,
+    loads,
     published: () => reconciler.published,
     noteWrite: noteWrites(logger, metrics),
   });

@@ -1,14 +1,14 @@
 // The life of a request, as a list of stages. Each stage says whether the next one follows, whether the request waits
 // for something to happen (its body, a token, an end), or why it is refused. Refusals are settled like everything else.
 
-import { noHeaders } from "@meridian/data-core/engine";
 import { problem } from "@meridian/proto/base";
 import type { ClientError } from "@meridian/wire";
 import { authenticateRequest } from "./server/authenticate.ts";
 import type { Exchange } from "./server/exchange.ts";
 import { clientError, refusalError } from "./server/refusals.ts";
+import { requestFacts } from "./server/request-facts.ts";
 import { settle } from "./server/settle.ts";
-import { hop, readDeadlineMs } from "./server/wire-headers.ts";
+import { hop } from "./server/wire-headers.ts";
 
 type StageName = "authenticate" | "decode" | "admit" | "plan" | "attempt" | "relay" | "settle";
 
@@ -97,37 +97,18 @@ function decode(exchange: Exchange): StageResult {
 }
 
 function admit(exchange: Exchange): StageResult {
-  const { arrival, context, decoded, request } = exchange;
+  const { context, decoded } = exchange;
   if (decoded === undefined) return "wait";
   const now = context.clock.now();
-  exchange.facts = {
-    requestId: arrival.requestId,
-    tenant: exchange.tenant,
-    kind: decoded.kind,
-    model: decoded.model,
-    stream: decoded.stream,
-    inputTokens: decoded.inputTokens,
-    outputTokensMax: decoded.outputTokensMax,
-    arrivedFrom: arrival.arrivedFrom,
-    timeoutMs: timeLeftMs(exchange, now),
-    continuable: decoded.continuable,
-    isContinuation: arrival.arrivedFrom !== undefined && request.headers[hop.continues] === "1",
-    protocol: "openai",
-    path: "",
-    headers: noHeaders,
-    prefix: [],
-  };
+  exchange.facts = requestFacts(exchange, decoded, now);
   const admission = context.engine.admit(exchange.facts, now);
-  if (admission.kind === "refused") return refusalError(admission.refusal);
+  if (admission.kind === "refused") {
+    exchange.queueMs = admission.refusal.queueMs;
+    return refusalError(admission.refusal);
+  }
   exchange.route = admission.route;
   exchange.model = admission.model;
   return "next";
-}
-
-/** The caller's deadline counts from the request's arrival: what its upload took is gone. */
-function timeLeftMs({ request, startedAt }: Exchange, now: number): number | undefined {
-  const deadlineMs = readDeadlineMs(request.headers);
-  return deadlineMs === undefined ? undefined : Math.max(1, deadlineMs - (now - startedAt));
 }
 
 function plan(exchange: Exchange): StageResult {

@@ -3,6 +3,7 @@
 export { asciiJson, type ByteText, decodeUtf8 } from "./byte-text.ts";
 export { findTopLevel, type Span, splice } from "./json-splice.ts";
 export { openai } from "./openai/index.ts";
+export { hashPrefix } from "./prompt-prefix.ts";
 export type {
   AnswerFault,
   AnswerOptions,

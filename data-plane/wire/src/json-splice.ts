@@ -26,6 +26,24 @@ export function findTopLevel(text: ByteText, key: string): readonly Span[] {
   return value === undefined ? [] : [value];
 }
 
+/**
+ * Where the value of the first top-level key of that name begins; what stands behind is not looked at. undefined: there
+ * is none. The text is a JSON object that JSON.parse took.
+ */
+export function findStart(text: ByteText, key: string): number | undefined {
+  let at = skipSpace(text, skipSpace(text, 0) + 1);
+  while (at < text.length && text.charCodeAt(at) === code.quote) {
+    const keyEnd = skipString(text, at);
+    const start = startOfValue(text, keyEnd);
+    if (start === undefined) return undefined;
+    if (isKey(text.slice(at, keyEnd), key)) return start;
+    at = skipSpace(text, skipValue(text, start));
+    if (text.charCodeAt(at) !== code.comma) return undefined;
+    at = skipSpace(text, at + 1);
+  }
+  return undefined;
+}
+
 /** Puts a literal in the place of every span. Spans are in order and don't overlap. */
 export function splice(text: ByteText, spans: readonly Span[], literal: ByteText): ByteText {
   const first = spans[0];
@@ -91,10 +109,13 @@ export function findElements(text: ByteText): readonly Span[] {
 
 /** The value after a key whose closing quote ends at `from`. */
 function valueAfter(text: ByteText, from: number): Span | undefined {
+  const start = startOfValue(text, from);
+  return start === undefined ? undefined : { start, end: skipValue(text, start) };
+}
+
+function startOfValue(text: ByteText, from: number): number | undefined {
   const colon = skipSpace(text, from);
-  if (text.charCodeAt(colon) !== code.colon) return undefined;
-  const start = skipSpace(text, colon + 1);
-  return { start, end: skipValue(text, start) };
+  return text.charCodeAt(colon) === code.colon ? skipSpace(text, colon + 1) : undefined;
 }
 
 function walkTopLevel(text: ByteText, key: string): readonly Span[] {

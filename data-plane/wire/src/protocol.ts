@@ -155,6 +155,11 @@ export type ClientProtocol = {
     kind: RequestKind,
     body: ByteText,
   ) => Result<DecodedRequest, readonly Problem[]>;
+  /**
+   * Where the prompt begins in a body that decodeRequest took; undefined: there is none. It is asked for only where a
+   * route chooses by the beginnings of prompts.
+   */
+  readonly findPrompt: (kind: RequestKind, body: ByteText) => number | undefined;
   /** The body for an upstream: every byte that need not change is kept; the very same text when none must. */
   readonly upstreamBody: (
     body: ByteText,

@@ -90,6 +90,16 @@ function checkHeaders(headers: readonly HeaderMatch[], path: string, findings: F
   checkUnique(all, path, findings);
 }
 
+/** Routes and sessions may go by it. A proxy asks again: what a snapshot names in spite of it is never read. */
+export function isReadableHeader(name: string): boolean {
+  const lower = name.toLowerCase();
+  return headerForm.test(name) && !secret.has(lower) && !isReserved(lower);
+}
+
+function isReserved(name: string): boolean {
+  return reserved.has(name) || name.startsWith("x-meridian-");
+}
+
 function checkHeaderName(name: string, path: string, findings: Findings): void {
   const lower = name.toLowerCase();
   if (!headerForm.test(name)) {
@@ -98,7 +108,7 @@ function checkHeaderName(name: string, path: string, findings: Findings): void {
   } else if (secret.has(lower)) {
     const hint = "tell clients apart by their tenants, sessions by a header of their own";
     findings.refuse("secret_header", path, `${lower} holds a secret`, hint);
-  } else if (reserved.has(lower) || lower.startsWith("x-meridian-")) {
+  } else if (isReserved(lower)) {
     const hint = "use a header that clients alone write";
     findings.refuse("reserved_header", path, `${lower} is for proxies alone`, hint);
   }

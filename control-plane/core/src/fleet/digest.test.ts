@@ -3,13 +3,26 @@ import { samplePolicy } from "@meridian/proto/policy-sample";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { drainsAt } from "../drain/index.ts";
-import { digestDueAt, digestRegion, parseDigest, type RegionDigest } from "./digest.ts";
+import { digestRegion, parseDigest, type RegionDigest } from "./digest.ts";
+import { digestDueAt } from "./digest-due.ts";
 import { createProxies } from "./proxies.ts";
+import { RegionLoads } from "./region-loads.ts";
 
 const policy = samplePolicy();
 const nothingDrained = drainsAt([], 0);
+const loads = new RegionLoads();
+/** What is said of a pool whose load nobody knows. */
+const noLoad = { capacity: undefined, demand: 0, pending: 0 };
 const report = (ejected: readonly string[]) => ({
-  backends: ejected.map((name) => ({ name, succeeded: 0, failed: 1, inFlight: 0, ejected: true })),
+  backends: ejected.map((name) => ({
+    name,
+    succeeded: 0,
+    failed: 1,
+    inFlight: 0,
+    pendingTokens: 0,
+    ejected: true,
+  })),
+  pools: [],
   stateAgeMs: 0,
   liveRequests: 0,
   draining: false,
@@ -19,7 +32,7 @@ const report = (ejected: readonly string[]) => ({
 function digestOf(region: string, ejected: readonly string[], drains = nothingDrained) {
   const proxies = createProxies();
   proxies.report({ id: "p", region, build: "" }, report(ejected), 0);
-  return digestRegion(region, { policy, proxies, drains, judged: () => undefined }, 0);
+  return digestRegion(region, { policy, proxies, loads, drains, judged: () => undefined }, 0);
 }
 
 test("a digest counts ready proxies, and per model the backends that requests may go to", () => {
@@ -27,8 +40,8 @@ test("a digest counts ready proxies, and per model the backends that requests ma
     region: "us-east",
     proxies: 1,
     pools: [
-      { model: "llama-70b", backends: 1, available: 1 },
-      { model: "llama-8b", backends: 1, available: 1 },
+      { model: "llama-70b", backends: 1, available: 1, ...noLoad },
+      { model: "llama-8b", backends: 1, available: 1, ...noLoad },
     ],
     verdicts: [],
   });
@@ -52,7 +65,7 @@ test("a verdict goes before what proxies hold out, and is told with its evidence
   });
   const digest = (verdict: "healthy" | "unhealthy") => {
     const judged = judgedAs(verdict);
-    return digestRegion("us-east", { policy, proxies, drains: nothingDrained, judged }, 0);
+    return digestRegion("us-east", { policy, proxies, loads, drains: nothingDrained, judged }, 0);
   };
   expect(digest("healthy").pools.map((each) => each.available)).toEqual([1, 1]);
   expect(digest("unhealthy").pools.map((each) => each.available)).toEqual([0, 0]);
@@ -68,8 +81,8 @@ test("ejected and drained backends are not available; of weight 0 not even count
   const target = { kind: "backend", name: "eu-a" } as const;
   const drains = drainsAt([{ target, untilMs: 9, reason: "", author: "" }], 0);
   expect(digestOf("eu-west", [], drains).pools).toEqual([
-    { model: "llama-70b", backends: 1, available: 0 },
-    { model: "llama-8b", backends: 1, available: 0 },
+    { model: "llama-70b", backends: 1, available: 0, ...noLoad, capacity: 0 },
+    { model: "llama-8b", backends: 1, available: 0, ...noLoad, capacity: 0 },
   ]);
 });
 
@@ -77,6 +90,7 @@ test("a control plane that has heard of no proxy does not call its region's back
   const silent = {
     policy,
     proxies: createProxies(),
+    loads,
     drains: nothingDrained,
     judged: () => undefined,
   };
@@ -91,8 +105,11 @@ test("a large fleet's count is rounded, so that one proxy more is no news", () =
     proxies.report({ id: `p${at}`, region: "us-east", build: "" }, report([]), 0);
   }
   expect(
-    digestRegion("us-east", { policy, proxies, drains: nothingDrained, judged: () => undefined }, 0)
-      .proxies,
+    digestRegion(
+      "us-east",
+      { policy, proxies, loads, drains: nothingDrained, judged: () => undefined },
+      0,
+    ).proxies,
   ).toBe(120);
 });
 
@@ -106,10 +123,16 @@ test("a digest is written at once, on change after a second, and unchanged after
 test("a digest is read back as it was written", () => {
   const counts = fc.nat(1_000);
   const pools = fc.array(
-    fc.record({ model: fc.string(), backends: counts, available: counts }).map((pool) => ({
-      ...pool,
-      available: Math.min(pool.available, pool.backends),
-    })),
+    fc
+      .record({
+        model: fc.string(),
+        backends: counts,
+        available: counts,
+        capacity: fc.option(counts, { nil: undefined }),
+        demand: counts,
+        pending: counts,
+      })
+      .map((pool) => ({ ...pool, available: Math.min(pool.available, pool.backends) })),
   );
   fc.assert(
     fc.property(counts, pools, (proxies, list) => {
@@ -136,6 +159,25 @@ test.each([
   expect(parseDigest("eu", value).kind).toBe("err");
 });
 
+test("a build without the region table knows no capacity and tells no demand, and ours is read by it", () => {
+  const older = { proxies: 1, pools: [{ model: "m", backends: 2, available: 2 }], verdicts: [] };
+  expect(parseDigest("eu", older)).toMatchObject({ kind: "ok", value: { pools: [noLoad] } });
+  for (const odd of ["7", -1, 1.5, null, {}]) {
+    const pool = {
+      model: "m",
+      backends: 2,
+      available: 2,
+      capacity: odd,
+      demand: odd,
+      pending: odd,
+    };
+    expect(parseDigest("eu", { ...older, pools: [pool] })).toMatchObject({
+      kind: "ok",
+      value: { pools: [noLoad] },
+    });
+  }
+});
+
 test("the region of a digest is that of its key, and it never has more available than there are", () => {
   const value = { region: "us", proxies: 1, pools: [{ model: "m", backends: 1, available: 7 }] };
   expect(parseDigest("eu", value)).toEqual({
@@ -143,7 +185,7 @@ test("the region of a digest is that of its key, and it never has more available
     value: {
       region: "eu",
       proxies: 1,
-      pools: [{ model: "m", backends: 1, available: 1 }],
+      pools: [{ model: "m", backends: 1, available: 1, ...noLoad }],
       verdicts: [],
     },
   });

@@ -2,18 +2,8 @@
 // now and then. Samples never go into the store (reference 2.5).
 
 import { err, type Instant, ok, type Problem, problem, type Result } from "@meridian/proto/base";
-import type { Policy } from "@meridian/proto/gen/policy_pb";
-import type { Drains } from "../drain/index.ts";
 import type { JudgedBackend } from "../health/index.ts";
-import type { Proxies } from "./proxies.ts";
-
-/** One region's backends of one model. */
-export type PoolCounts = {
-  readonly model: string;
-  readonly backends: number;
-  /** Neither draining nor ejected. Without a fresh proxy to say so, none counts as ejected. */
-  readonly available: number;
-};
+import { countPools, type PoolCounts, type PoolSources } from "./pool-counts.ts";
 
 /** JSON under the region's digest key. */
 export type RegionDigest = {
@@ -36,69 +26,24 @@ export type VerdictNote = {
   readonly reason: string;
 };
 
-/** Source: reference 1.4 and 2.5. */
-export const digestLimits = {
-  everyMs: 10_000,
-  gapMs: 1_000,
+const digestLimits = {
   poolsMax: 2_000,
   verdictsMax: 500,
   reasonLengthMax: 200,
 } as const;
 
-/** What was last written, and when. */
-export type DigestWritten = { readonly digest: RegionDigest; readonly at: Instant };
-
-/** When the digest must be written: a change at once but for a gap, no change each ten seconds. */
-export function digestDueAt(written: DigestWritten | undefined, digest: RegionDigest): Instant {
-  if (written === undefined) return Number.NEGATIVE_INFINITY;
-  const isSame = meaningOf(written.digest) === meaningOf(digest);
-  return written.at + (isSame ? digestLimits.everyMs : digestLimits.gapMs);
-}
-
-/** Evidence grows each second: by itself it is no reason to write. */
-function meaningOf(digest: RegionDigest): string {
-  const verdicts = digest.verdicts.map((each) => [each.backend, each.verdict]);
-  return JSON.stringify({ ...digest, verdicts });
-}
-
 /** The digest of one region as its control plane sees it now. */
-export function digestRegion(
-  region: string,
-  from: {
-    readonly policy: Policy;
-    readonly proxies: Proxies;
-    readonly drains: Drains;
-    readonly judged: (backend: string) => JudgedBackend | undefined;
-  },
-  now: Instant,
-): RegionDigest {
-  const pools = new Map<string, { backends: number; available: number }>();
-  const verdicts: VerdictNote[] = [];
-  for (const backend of from.policy.backends) {
-    if (backend.region !== region || backend.weight === 0) continue;
-    const judged = from.judged(backend.name);
-    // Before there is a verdict, what most proxies hold out is out.
-    const isOut =
-      judged === undefined
-        ? from.proxies.backend(region, backend.name, now).state === "ejected"
-        : judged.verdict === "unhealthy";
-    const isAvailable = !isOut && !from.drains.backends.has(backend.name);
-    if (judged !== undefined) verdicts.push(...noteOf(judged));
-    for (const { model } of backend.serves) {
-      const pool = pools.get(model) ?? { backends: 0, available: 0 };
-      pool.backends += 1;
-      if (isAvailable) pool.available += 1;
-      pools.set(model, pool);
-    }
-  }
+export function digestRegion(region: string, from: PoolSources, now: Instant): RegionDigest {
+  const judged = from.policy.backends.flatMap(({ name, region: home, weight }) => {
+    const found = home === region && weight !== 0 ? from.judged(name) : undefined;
+    return found === undefined ? [] : noteOf(found);
+  });
   const ready = from.proxies.list(now).filter((each) => each.region === region && each.isReady);
   return {
     region,
     proxies: roundCount(ready.length),
-    pools: [...pools]
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([model, counts]) => ({ model, ...counts })),
-    verdicts: verdicts
+    pools: countPools(region, from, now),
+    verdicts: [...judged]
       .sort((a, b) => (a.backend < b.backend ? -1 : 1))
       .slice(0, digestLimits.verdictsMax),
   };
@@ -125,9 +70,19 @@ export function parseDigest(region: string, value: unknown): Result<RegionDigest
     if (typeof model !== "string" || !isCount(backends) || !isCount(available)) {
       return err(problem("wrong_type", `${path}/pools`, "a pool of the digest is none"));
     }
-    read.push({ model, backends, available: Math.min(available, backends) });
+    read.push({ model, backends, available: Math.min(available, backends), ...readLoad(pool) });
   }
   return ok({ region, proxies, pools: read, verdicts: readVerdicts(value.verdicts) });
+}
+
+/** A build without the region table tells nothing of loads: then its region's capacity is not known. */
+function readLoad(pool: unknown): Pick<PoolCounts, "capacity" | "demand" | "pending"> {
+  const { capacity, demand, pending } = isRecord(pool) ? pool : {};
+  return {
+    capacity: isCount(capacity) ? capacity : undefined,
+    demand: isCount(demand) ? demand : 0,
+    pending: isCount(pending) ? pending : 0,
+  };
 }
 
 /** For people alone, so that one that can't be read is left out rather than the digest refused. */

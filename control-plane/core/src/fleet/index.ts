@@ -1,16 +1,9 @@
 // What a control plane knows: of its proxies by their reports, of all regions by their digests, and what of it goes
 // into state frames.
 
-export {
-  type DigestWritten,
-  digestDueAt,
-  digestLimits,
-  digestRegion,
-  type PoolCounts,
-  parseDigest,
-  type RegionDigest,
-  type VerdictNote,
-} from "./digest.ts";
+export { digestRegion, parseDigest, type RegionDigest, type VerdictNote } from "./digest.ts";
+export { type DigestWritten, digestDueAt } from "./digest-due.ts";
+export type { PoolCounts } from "./pool-counts.ts";
 export {
   type BackendCondition,
   createProxies,
@@ -20,6 +13,12 @@ export {
   type ProxyNode,
   type ProxyReport,
 } from "./proxies.ts";
+export {
+  type KnownCapacity,
+  type LoadReport,
+  type ModelDemand,
+  RegionLoads,
+} from "./region-loads.ts";
 export {
   createRegionSigns,
   type RegionCondition,

@@ -14,12 +14,14 @@ const backend = (name: string, more: Partial<BackendReport> = {}): BackendReport
   succeeded: 0,
   failed: 0,
   inFlight: 0,
+  pendingTokens: 0,
   ejected: false,
   ...more,
 });
 const report = (...backends: readonly BackendReport[]): ProxyReport => ({
   applied: version(1),
   backends,
+  pools: [],
   stateAgeMs: 300,
   liveRequests: 2,
   draining: false,
@@ -66,6 +68,7 @@ test("one region's proxies can't speak for another's", () => {
   expect(proxies.backend("eu", "eu-a", 0)).toEqual({
     state: "available",
     inFlight: 0,
+    pendingTokens: 0,
     ejectedBy: 0,
     succeeded: 1,
     failed: 0,
@@ -130,4 +133,23 @@ test("the silent are forgotten after a while", () => {
   expect(proxies.list(0)).toHaveLength(1);
   proxies.prune(fleetLimits.forgetMs);
   expect(proxies.list(0)).toHaveLength(0);
+});
+
+test("tokens to do are those of the fresh proxies' newest reports", () => {
+  const proxies = createProxies();
+  const held = (heldTokens: number) => ({
+    ...report(backend("a", { inFlight: 1, pendingTokens: 300 })),
+    pools: [{ model: "m", heldTokens }],
+  });
+  proxies.report(node("p1"), held(40), 0);
+  proxies.report(node("p2"), held(2), 3_000);
+  proxies.report(node("us-p", "us"), held(9), 3_000);
+  expect(proxies.backend("eu", "a", 3_000).pendingTokens).toBe(600);
+  expect(proxies.heldTokens("eu", "m", 3_000)).toBe(42);
+  expect(proxies.heldTokens("eu", "other", 3_000)).toBe(0);
+  expect(proxies.backend("eu", "a", 5_000).pendingTokens).toBe(300);
+  expect(proxies.heldTokens("eu", "m", 5_000)).toBe(2);
+  proxies.report(node("p2"), report(), 6_000);
+  expect(proxies.backend("eu", "a", 6_000).pendingTokens).toBe(0);
+  expect(proxies.heldTokens("eu", "m", 6_000)).toBe(0);
 });

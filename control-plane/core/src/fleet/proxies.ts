@@ -16,8 +16,10 @@ export type ProxyReport = {
     readonly succeeded: number;
     readonly failed: number;
     readonly inFlight: number;
+    readonly pendingTokens: number;
     readonly ejected: boolean;
   }[];
+  readonly pools: readonly { readonly model: string; readonly heldTokens: number }[];
   readonly stateAgeMs: number;
   readonly liveRequests: number;
   readonly draining: boolean;
@@ -42,6 +44,8 @@ export type BackendCondition = {
   /** ejected: more proxies keep it out than had success with it lately. unknown: no fresh proxy of its region. */
   readonly state: "available" | "ejected" | "unknown";
   readonly inFlight: number;
+  /** Tokens still to do of what is in flight. */
+  readonly pendingTokens: number;
   readonly ejectedBy: number;
   /** Last ten seconds. */
   readonly succeeded: number;
@@ -59,6 +63,8 @@ export type Proxies = {
   readonly list: (now: Instant) => readonly ProxyCondition[];
   /** What a region's proxies hold of one of its backends. */
   readonly backend: (region: string, name: string, now: Instant) => BackendCondition;
+  /** Tokens of requests that a region's proxies hold for a model. */
+  readonly heldTokens: (region: string, model: string, now: Instant) => number;
   /** Forgets the silent; to be called now and then. */
   readonly prune: (now: Instant) => void;
 };
@@ -68,6 +74,8 @@ export const fleetLimits = {
   proxiesMax: 2_000,
   backendsMax: 10_000,
   refusedMax: 16,
+  /** Of one proxy: models that it holds requests for. */
+  heldMax: 2_000,
   /** A proxy reports each second. */
   freshMs: 5_000,
   /** How long a success speaks for a backend. */
@@ -84,11 +92,18 @@ type Entry = {
   stateAgeMs: number;
   liveRequests: number;
   draining: boolean;
+  /** By model. */
+  heldTokens: ReadonlyMap<string, number>;
   readonly backends: Map<string, Witness>;
 };
 
 /** What one proxy says of one backend. */
-type Witness = { ejected: boolean; inFlight: number; succeededAt: Instant };
+type Witness = {
+  ejected: boolean;
+  inFlight: number;
+  pendingTokens: number;
+  succeededAt: Instant;
+};
 
 const never = Number.NEGATIVE_INFINITY;
 
@@ -139,6 +154,12 @@ export function createProxies(proxiesMax: number = fleetLimits.proxiesMax): Prox
       ...hear(entries.values(), region, name, now),
       ...counts.sum(`${region}/${name}`, now),
     }),
+    heldTokens: (region, model, now) => {
+      const fresh = [...entries.values()].filter(
+        (each) => each.node.region === region && isFresh(each, now),
+      );
+      return fresh.reduce((sum, each) => sum + (each.heldTokens.get(model) ?? 0), 0);
+    },
     prune: (now) => {
       counts.prune(now);
       for (const [key, { seenAt }] of entries) {
@@ -158,6 +179,7 @@ function newEntry(node: ProxyNode, now: Instant): Entry {
     stateAgeMs: 0,
     liveRequests: 0,
     draining: false,
+    heldTokens: new Map(),
     backends: new Map(),
   };
 }
@@ -180,11 +202,13 @@ function takeReport(entry: Entry, report: ProxyReport, now: Instant): void {
   entry.stateAgeMs = report.stateAgeMs;
   entry.liveRequests = report.liveRequests;
   entry.draining = report.draining;
+  const held = report.pools.filter((each) => each.heldTokens > 0).slice(0, fleetLimits.heldMax);
+  entry.heldTokens = new Map(held.map((each) => [each.model, each.heldTokens]));
   forgetOldWitness(entry, now);
-  for (const { name, ejected, inFlight, succeeded } of report.backends) {
+  for (const { name, ejected, inFlight, pendingTokens, succeeded } of report.backends) {
     if (entry.backends.size >= fleetLimits.backendsMax) break;
     const succeededAt = succeeded > 0 ? now : (entry.backends.get(name)?.succeededAt ?? never);
-    entry.backends.set(name, { ejected, inFlight, succeededAt });
+    entry.backends.set(name, { ejected, inFlight, pendingTokens, succeededAt });
   }
 }
 
@@ -193,6 +217,7 @@ function forgetOldWitness(entry: Entry, now: Instant): void {
   for (const [name, witness] of entry.backends) {
     witness.ejected = false;
     witness.inFlight = 0;
+    witness.pendingTokens = 0;
     if (witness.succeededAt <= now - fleetLimits.witnessMs) entry.backends.delete(name);
   }
 }
@@ -226,9 +251,10 @@ function hear(
   region: string,
   name: string,
   now: Instant,
-): Pick<BackendCondition, "state" | "inFlight" | "ejectedBy"> {
+): Omit<BackendCondition, "succeeded" | "failed"> {
   let fresh = 0;
   let inFlight = 0;
+  let pendingTokens = 0;
   let ejectedBy = 0;
   let vouchedBy = 0;
   for (const entry of entries) {
@@ -236,9 +262,10 @@ function hear(
     fresh += 1;
     const witness = entry.backends.get(name);
     inFlight += witness?.inFlight ?? 0;
+    pendingTokens += witness?.pendingTokens ?? 0;
     if (witness?.ejected === true) ejectedBy += 1;
     else if ((witness?.succeededAt ?? never) > now - fleetLimits.witnessMs) vouchedBy += 1;
   }
   const state = fresh === 0 ? "unknown" : ejectedBy > vouchedBy ? "ejected" : "available";
-  return { state, inFlight, ejectedBy };
+  return { state, inFlight, pendingTokens, ejectedBy };
 }

@@ -1,7 +1,14 @@
 import { expect, test } from "vitest";
 import { createRegionSigns, readyRegions, regionCondition } from "./region-signs.ts";
 
-const pool = (model: string, available: number) => ({ model, backends: 2, available });
+const pool = (model: string, available: number) => ({
+  model,
+  backends: 2,
+  available,
+  capacity: undefined,
+  demand: 0,
+  pending: 0,
+});
 
 test("an age counts from the newest sign, on the own clock, and never from the future", () => {
   const signs = createRegionSigns();

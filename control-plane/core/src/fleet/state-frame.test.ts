@@ -15,7 +15,14 @@ const drain = (kind: "region" | "backend", name: string, leftMs: number): DrainO
   reason: "",
   author: "",
 });
-const pool = (model: string, available: number, backends = 2) => ({ model, backends, available });
+const pool = (model: string, available: number, backends = 2) => ({
+  model,
+  backends,
+  available,
+  capacity: 0,
+  demand: 0,
+  pending: 0,
+});
 
 const noEvidence = {
   name: "eu-a",
@@ -40,6 +47,7 @@ function source(more: Partial<StateSource> = {}): StateSource {
     signs: createRegionSigns(),
     drains: drainsAt([], wall),
     judged: () => undefined,
+    outflows: () => [],
     storeReachable: true,
     ...more,
   };
@@ -59,9 +67,12 @@ test("a frame says something of every region, even before anything was heard of 
       name: "us-east",
       draining: false,
       ageMs: 4_294_967_295,
-      pools: [pool("llama-70b", 1, 1), pool("llama-8b", 1, 1)],
+      pools: [
+        { model: "llama-70b", backends: 1, available: 1, capacityTokens: 0 },
+        { model: "llama-8b", backends: 1, available: 1, capacityTokens: 0 },
+      ],
     },
-    { name: "eu-west", pools: [pool("llama-70b", 1, 1), pool("llama-8b", 1, 1)] },
+    { name: "eu-west", pools: [{ model: "llama-70b", backends: 1 }, { model: "llama-8b" }] },
   ]);
 });
 
@@ -73,8 +84,30 @@ test("what a digest says goes into the frame, with its age; models that the poli
   const [usEast] = makeStateFrame(source({ signs }), view).regions;
   expect(usEast).toMatchObject({
     ageMs: 1_000,
-    pools: [pool("llama-70b", 0), pool("llama-8b", 1, 1)],
+    pools: [
+      { model: "llama-70b", backends: 2, available: 0, capacityTokens: 0 },
+      { model: "llama-8b", backends: 1, available: 1, capacityTokens: 0 },
+    ],
   });
+});
+
+test("loads of pools are told of every region, the table's row of the own one alone", () => {
+  const signs = createRegionSigns();
+  const load = { capacity: 9_000, demand: 2_000, pending: 50 };
+  const pools = [{ ...pool("llama-70b", 1), ...load }];
+  signs.setDigest({ region: "us-east", proxies: 3, pools, verdicts: [] });
+  const rows = new Map([
+    ["eu-west", [{ model: "llama-70b", region: "us-east", share: 0.2501 }]],
+    ["us-east", [{ model: "llama-70b", region: "eu-west", share: 1 }]],
+  ]);
+  const outflows = (home: string) => rows.get(home) ?? [];
+  const frame = makeStateFrame(source({ signs, outflows }), view);
+  expect(frame.regions[0]?.pools[0]).toMatchObject({
+    capacityTokens: 9_000,
+    demandTokens: 2_000,
+    pendingTokens: 50,
+  });
+  expect(frame.outflows).toMatchObject([{ model: "llama-70b", region: "us-east", share: 251 }]);
 });
 
 test("drains are told with what is left of them; of backends only the own region's", () => {

@@ -8,6 +8,9 @@ import type { Version } from "@meridian/proto/gen/snapshot_pb";
 import {
   type BackendState,
   BackendStateSchema,
+  type Outflow,
+  OutflowSchema,
+  type PoolState,
   PoolStateSchema,
   type RegionState,
   RegionStateSchema,
@@ -17,7 +20,8 @@ import {
 } from "@meridian/proto/gen/sync_pb";
 import { type Drains, drainLeftMs } from "../drain/index.ts";
 import type { JudgedBackend } from "../health/index.ts";
-import type { PoolCounts } from "./digest.ts";
+import type { OutflowShare } from "../locality/index.ts";
+import type { PoolCounts } from "./pool-counts.ts";
 import type { RegionSigns } from "./region-signs.ts";
 
 /** What frames are made from. */
@@ -28,6 +32,8 @@ export type StateSource = {
   readonly drains: Drains;
   /** The verdict on a backend; undefined: there is none. */
   readonly judged: (backend: string) => JudgedBackend | undefined;
+  /** A region's row of the region table. */
+  readonly outflows: (home: string) => readonly OutflowShare[];
   readonly storeReachable: boolean;
 };
 
@@ -52,6 +58,7 @@ export function makeStateFrame(source: StateSource, view: FrameView): StateFrame
       .filter((each) => each.region === view.region)
       .flatMap(({ name }) => backendState(name, source, view.wall)),
     storeReachable: source.storeReachable,
+    outflows: source.outflows(view.region).map(outflow),
   });
 }
 
@@ -69,8 +76,24 @@ function regionState(
     draining: drain !== undefined,
     drainLeftMs: drain === undefined ? 0 : drainLeftMs(drain, view.wall),
     ageMs: signs.ageMs(name, view.now),
-    pools: declared.map((each) => create(PoolStateSchema, known.get(each.model) ?? each)),
+    pools: declared.map((each) => poolState(known.get(each.model) ?? each)),
   });
+}
+
+function poolState({ model, backends, available, ...load }: PoolCounts): PoolState {
+  return create(PoolStateSchema, {
+    model,
+    backends,
+    available,
+    capacityTokens: load.capacity ?? 0,
+    demandTokens: load.demand,
+    pendingTokens: load.pending,
+  });
+}
+
+/** Up, as a share that is rounded down to nothing would forbid what the table allows. */
+function outflow({ model, region, share }: OutflowShare): Outflow {
+  return create(OutflowSchema, { model, region, share: Math.ceil(share * 1_000 - 1e-6) });
 }
 
 /** Only what there is something to say about: a verdict, or an operator's drain. */
@@ -115,7 +138,14 @@ function poolsOfPolicy(policy: Policy): ReadonlyMap<string, readonly PoolCounts[
   return new Map(
     [...regions].map(([region, models]) => [
       region,
-      [...models].map(([model, backends]) => ({ model, backends, available: backends })),
+      [...models].map(([model, backends]) => ({
+        model,
+        backends,
+        available: backends,
+        capacity: undefined,
+        demand: 0,
+        pending: 0,
+      })),
     ]),
   );
 }

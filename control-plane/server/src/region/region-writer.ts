@@ -6,6 +6,8 @@ import {
   digestDueAt,
   digestRegion,
   type Proxies,
+  type RegionDigest,
+  type RegionLoads,
 } from "@meridian/control-core/fleet";
 import type { RegionHealth } from "@meridian/control-core/health";
 import type { Clock, Instant } from "@meridian/proto/base";
@@ -15,7 +17,7 @@ import type { Operation, Store } from "../store/store.ts";
 import type { Heartbeat, RegionView } from "./region-view.ts";
 
 export type RegionWriterOptions = {
-  readonly store: Store;
+  readonly store: Pick<Store, "commit">;
   readonly clock: Clock;
   /** Of this control plane. */
   readonly id: string;
@@ -24,6 +26,7 @@ export type RegionWriterOptions = {
   readonly proxies: Proxies;
   readonly view: RegionView;
   readonly health: RegionHealth;
+  readonly loads: RegionLoads;
   readonly published: () => Published | undefined;
   /** After each write; undefined: it worked. */
   readonly noteWrite: (failure: string | undefined) => void;
@@ -39,6 +42,8 @@ export class RegionWriter {
   readonly #options: RegionWriterOptions;
   readonly #timer: NodeJS.Timeout;
   readonly #digests = new Map<string, DigestWritten>();
+  /** As they are now, written yet or not. */
+  #newest: ReadonlyMap<string, RegionDigest> = new Map();
   readonly #aloneSince = new Map<string, Instant>();
   #heartbeatAt = Number.NEGATIVE_INFINITY;
   #prunedAt: Instant;
@@ -49,6 +54,11 @@ export class RegionWriter {
     this.#options = options;
     this.#prunedAt = options.clock.now();
     this.#timer = setInterval(() => this.#tick(), tickMs);
+  }
+
+  /** undefined: not a region that this control plane writes for, or it knows nothing of it yet. */
+  newest(region: string): RegionDigest | undefined {
+    return this.#newest.get(region);
   }
 
   async close(): Promise<void> {
@@ -62,9 +72,12 @@ export class RegionWriter {
       this.#prunedAt = now;
       this.#options.proxies.prune(now);
     }
+    this.#newest = this.#readDigests(now);
     // A slow store gets the next write when it has taken the last one.
     if (this.#writing !== undefined) return;
-    const digests = this.#dueDigests(now);
+    const digests = [...this.#newest.values()].flatMap((digest) =>
+      digestDueAt(this.#digests.get(digest.region), digest) <= now ? [{ digest, at: now }] : [],
+    );
     const isHeartbeatDue = now - this.#heartbeatAt >= heartbeatMs;
     if (digests.length === 0 && !isHeartbeatDue) return;
     const operations = digests.map(({ digest }) => put(keys.digest(digest.region), digest));
@@ -82,20 +95,17 @@ export class RegionWriter {
     return regions.map((region) => put(keys.heartbeat(region), beat));
   }
 
-  #dueDigests(now: Instant): readonly DigestWritten[] {
-    const { published, proxies, view, health, regions } = this.#options;
+  #readDigests(now: Instant): ReadonlyMap<string, RegionDigest> {
+    const { published, proxies, view, health, loads, regions } = this.#options;
     const policy = published()?.policy;
-    if (policy === undefined) return [];
+    if (policy === undefined) return new Map();
     const judged = (name: string) => health.backend(name, now);
-    const from = { policy, proxies, drains: view.drains(), judged };
+    const from = { policy, proxies, loads, drains: view.drains(), judged };
     const present = new Set(
       proxies.list(now).flatMap((each) => (each.isFresh ? [each.region] : [])),
     );
-    return regions.flatMap((region) => {
-      if (!this.#mayTell(region, present.has(region), now)) return [];
-      const digest = digestRegion(region, from, now);
-      return digestDueAt(this.#digests.get(region), digest) <= now ? [{ digest, at: now }] : [];
-    });
+    const known = regions.filter((region) => this.#mayTell(region, present.has(region), now));
+    return new Map(known.map((region) => [region, digestRegion(region, from, now)]));
   }
 
   /**

@@ -2,7 +2,7 @@
 
 import { create, toBinary } from "@bufbuild/protobuf";
 import { type ServerDuplexStream, status } from "@grpc/grpc-js";
-import type { Proxies } from "@meridian/control-core/fleet";
+import type { Proxies, RegionLoads } from "@meridian/control-core/fleet";
 import type { RegionHealth } from "@meridian/control-core/health";
 import type { Clock } from "@meridian/proto/base";
 import { ReportAckSchema, type ReportFrame } from "@meridian/proto/gen/sync_pb";
@@ -14,6 +14,7 @@ export type ReportCall = ServerDuplexStream<ReportFrame, Buffer>;
 export type ReportLaneOptions = {
   readonly proxies: Proxies;
   readonly health: RegionHealth;
+  readonly loads: RegionLoads;
   readonly clock: Clock;
   readonly noteReport: () => void;
 };
@@ -65,13 +66,14 @@ export class ReportLane {
       this.#fail(call, node.error);
       return;
     }
-    const { proxies, health, clock, noteReport } = this.#options;
+    const { proxies, health, loads, clock, noteReport } = this.#options;
     const now = clock.now();
     if (!proxies.report(node.value, frame, now)) {
       this.#fail(call, fleetFull);
       return;
     }
     health.take(node.value, frame.backends, now);
+    loads.take(region, frame, now);
     noteReport();
     // A proxy that does not read its acknowledgements loses them, not this process's memory.
     if (call.writableLength > 0) return;

@@ -313,7 +313,7 @@ export class AttemptMachine implements Attempts {
   }
 
   #nextOrHold(role: CallRole, now: Instant): Choice | NoChoice | Hold {
-    const limits = { heldMs: this.#hold.heldMs(now), mayHold: this.#hold.mayHold(now) };
+    const limits = { heldMs: this.#hold.heldMs(now), holdLeftMs: this.#hold.leftMs(now) };
     return this.#calls.nextOrHold(role, limits, now);
   }
 

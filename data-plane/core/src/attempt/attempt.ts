@@ -32,12 +32,14 @@ export type Choice = {
   readonly candidate: Candidate;
   readonly reason: string;
   readonly considered: Considered;
+  /** Of another region: a queue longer than so many milliseconds is not worth it, and it is to refuse. Undefined: any is. */
+  readonly queueMaxMs?: number;
 };
 
 /**
  * Who could have been taken, 16 at most, the chosen one always among them; names and scores in one order, less is better.
- * Of backends the picker's score; of regions the distance in km, and 100,000 more for each step down in standing; of a
- * last resort 0.
+ * Of backends the picker's score; of regions the milliseconds to the first token that are expected, and 100,000 more for
+ * each step down in standing; of a last resort 0.
  */
 export type Considered = { readonly names: readonly string[]; readonly scores: readonly number[] };
 
@@ -221,8 +223,8 @@ export type NextRequest = {
   readonly role: CallRole;
   /** How long the request was held so far. */
   readonly heldMs: number;
-  /** false: it is called for now or never; a `Hold` would be taken for a refusal. */
-  readonly mayHold: boolean;
+  /** How much longer it may be; 0: it is called for now or never, and a `Hold` would be taken for a refusal. */
+  readonly holdLeftMs: number;
 };
 
 /** Everybody who could answer has a queue of its own, and the wait here is not longer than there. */

@@ -32,10 +32,10 @@ const noPlace: NoChoice = {
 };
 
 /** What `next` is told of a hold. */
-export type HoldLimits = { readonly heldMs: number; readonly mayHold: boolean };
+export type HoldLimits = { readonly heldMs: number; readonly holdLeftMs: number };
 
 /** For calls beside or after another one: the client has somebody already. */
-const neverHeld: HoldLimits = { heldMs: 0, mayHold: false };
+const neverHeld: HoldLimits = { heldMs: 0, holdLeftMs: 0 };
 
 export class CallLedger {
   readonly records: AttemptRecord[] = [];
@@ -76,17 +76,17 @@ export class CallLedger {
   nextOrHold(role: CallRole, limits: HoldLimits, now: Instant): Choice | NoChoice | Hold {
     const choice = this.#ask(role, this.left(), limits, now);
     const isHold = choice.candidate === undefined && choice.kind === "hold";
-    return isHold && !limits.mayHold ? noPlace : choice;
+    return isHold && limits.holdLeftMs <= 0 ? noPlace : choice;
   }
 
   #ask(
     role: CallRole,
     callsLeft: number,
-    { heldMs, mayHold }: HoldLimits,
+    { heldMs, holdLeftMs }: HoldLimits,
     now: Instant,
   ): Choice | NoChoice | Hold {
     if (callsLeft <= 0) return noCallLeft;
-    return this.#ports.next({ excluded: this.#excluded, callsLeft, role, heldMs, mayHold }, now);
+    return this.#ports.next({ excluded: this.#excluded, callsLeft, role, heldMs, holdLeftMs }, now);
   }
 
   /** `heldMs`: what of the time to the first token is gone already. */

@@ -30,12 +30,12 @@ export class HoldClock {
     return this.isOn ? this.#beforeMs + Math.max(0, now - this.#since) : this.#beforeMs;
   }
 
-  /** There is time left to wait. */
-  mayHold(now: Instant): boolean {
-    return this.heldMs(now) < this.#holdMs;
+  /** 0: its time to wait is over. */
+  leftMs(now: Instant): number {
+    return Math.max(0, this.#holdMs - this.heldMs(now));
   }
 
-  /** Holds, or holds on. true: the request was not held before. Only where `mayHold`. */
+  /** Holds, or holds on. true: the request was not held before. Only where time is left. */
   begin(askAt: Instant, now: Instant): boolean {
     const isNew = !this.isOn;
     if (isNew) this.#since = now;

@@ -75,9 +75,9 @@ export function ports(candidates: readonly Candidate[]): Fake {
     hedgeMs: 200,
     isFull: false,
     waiting: 0,
-    next: ({ excluded, role, callsLeft, mayHold }, now) => {
+    next: ({ excluded, role, callsLeft, holdLeftMs }, now) => {
       if (callsLeft <= 0) throw new Error("no call is left, and one is asked for");
-      if (fake.isFull && mayHold) {
+      if (fake.isFull && holdLeftMs > 0) {
         return { kind: "hold", candidate: undefined, reason: "full", askAt: now + 25 };
       }
       const able = role === "continuation" ? candidates.filter(canContinue) : candidates;

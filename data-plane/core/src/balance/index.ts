@@ -11,4 +11,5 @@ export {
   prefixIndexBytes,
 } from "./prefix-index.ts";
 export { Saturation, saturationBytes } from "./saturation.ts";
+export { sessionSlot } from "./session-place.ts";
 export { PickMemory, Shortlist, type Work } from "./shortlist.ts";

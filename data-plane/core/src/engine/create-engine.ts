@@ -26,7 +26,9 @@ import {
   type ToldVerdict,
 } from "../health/index.ts";
 import { type LoadShare, ownLoad } from "../load/index.ts";
+import { CallTimes, SentAway } from "../locality/index.ts";
 import { allowsRegion, goesAbroad, orderTargets, type ResolvedRoute } from "../route/index.ts";
+import { refusedQueueMs } from "./arrival.ts";
 import { type CallKnowledge, forgetSlots, ownCallKnowledge } from "./call-knowledge.ts";
 import { noteArrival, noteEnd, poolTotals } from "./demand-counts.ts";
 import type {
@@ -36,15 +38,17 @@ import type {
   EngineReport,
   Outcome,
   PreparedSnapshot,
-  RefusalReason,
   RequestFacts,
   Serving,
   TargetReport,
 } from "./engine.ts";
+import { HoldQueues } from "./hold-queues.ts";
+import type { PlanContext } from "./plan-context.ts";
+import { refuse, refuseFull } from "./refusals.ts";
 import { HeldState, isAlone } from "./region-state.ts";
 import { budgetsFor } from "./request-budgets.ts";
 import { RequestPlan } from "./request-plan.ts";
-import { settleBuckets } from "./request-work.ts";
+import { settleBuckets, workOf } from "./request-work.ts";
 import { compileTable, type Table, type TenantPlan } from "./table.ts";
 
 export type EngineOptions = {
@@ -71,6 +75,7 @@ class RegionEngine implements Engine {
   readonly #calls: CallKnowledge;
   readonly #state = new HeldState();
   readonly #baselines = new Baselines();
+  readonly #context: PlanContext;
   #own: ReadonlyMap<string, ToldVerdict> = new Map();
   #table: Table | undefined;
 
@@ -80,6 +85,19 @@ class RegionEngine implements Engine {
     this.#load = options.load ?? ownLoad();
     this.#calls = options.calls ?? ownCallKnowledge(this.#load.table.slots);
     this.#health = new PassiveHealth(options.random.fork("health"));
+    this.#context = {
+      table: () => this.#inForce(),
+      state: this.#state,
+      load: this.#load.table,
+      health: this.#health,
+      baselines: this.#baselines,
+      calls: this.#calls,
+      times: new CallTimes(),
+      sentAway: new SentAway(),
+      holds: new HoldQueues(),
+      random: this.#random,
+      changed: this.#changed,
+    };
   }
 
   apply(change: Change, now: Instant): Result<Version | undefined, readonly Problem[]> {
@@ -90,10 +108,11 @@ class RegionEngine implements Engine {
     if (change.kind === "state") this.#state.take(change.frame, now);
     else this.#own = change.verdicts;
     this.#judgeBackends(now);
+    this.#context.holds.open();
     return ok(this.#table?.serving.version);
   }
 
-  admit(facts: RequestFacts, _now: Instant): Admission {
+  admit(facts: RequestFacts, now: Instant): Admission {
     const table = this.#table;
     if (table === undefined) return refuse("not-ready");
     const tenant = table.tenants.get(facts.tenant);
@@ -101,11 +120,13 @@ class RegionEngine implements Engine {
     const resolved = table.router.resolve(facts);
     if (resolved === undefined) return refuse("unknown-model", facts.model);
     if (!residencyHolds(table, facts, tenant, resolved)) return refuse("residency");
+    const queueMs = refusedQueueMs(this.#context, facts, resolved, now);
+    if (queueMs !== undefined) return refuseFull(queueMs);
     const model = resolved.targets[0]?.model ?? "";
     return { kind: "admitted", route: resolved.route.name, model, reason: resolved.reason };
   }
 
-  begin(facts: RequestFacts, _now: Instant): Attempts {
+  begin(facts: RequestFacts, now: Instant): Attempts {
     const table = this.#table;
     const tenant = table?.tenants.get(facts.tenant);
     const resolved = table?.router.resolve(facts);
@@ -116,25 +137,21 @@ class RegionEngine implements Engine {
     this.#load.totals.begun();
     const targets = orderTargets(resolved.targets, this.#random);
     noteArrival(this.#load.demand, table, { facts, model: targets[0]?.model });
-    const context = {
-      // Once there is a table there always is one.
-      table: () => this.#table ?? table,
-      state: this.#state,
-      load: this.#load.table,
-      health: this.#health,
-      baselines: this.#baselines,
-      calls: this.#calls,
-      random: this.#random,
-      changed: this.#changed,
-    };
-    const plan = new RequestPlan(context, { facts, resolved, targets });
+    if (facts.arrivedFrom === undefined) this.#noteDemand(facts, targets[0]?.model ?? "", now);
+    const plan = new RequestPlan(this.#context, { facts, resolved, targets });
     const budgets = budgetsFor(facts, resolved, table.continuing);
     const { retryBudgetPercent, hedge } = resolved.route;
     this.#calls.budgets.deposit("retry", retryBudgetPercent);
     if (hedge !== undefined && budgets.hedges) {
       this.#calls.budgets.deposit("hedge", hedge.budgetPercent);
     }
-    return new AttemptMachine(plan, budgets, this.#random);
+    const attempts = new AttemptMachine(plan, budgets, this.#random);
+    plan.belongTo(attempts);
+    return attempts;
+  }
+
+  takeRoom(): Attempts | undefined {
+    return this.#context.holds.take();
   }
 
   observe(outcome: Outcome, now: Instant): void {
@@ -171,6 +188,18 @@ class RegionEngine implements Engine {
     return this.#table?.serving;
   }
 
+  /** Once there is a table there always is one. */
+  #inForce(): Table {
+    const table = this.#table;
+    assert(table !== undefined, "nothing is planned before there is a policy");
+    return table;
+  }
+
+  /** What the region table's shares are shares of. */
+  #noteDemand(facts: RequestFacts, model: string, now: Instant): void {
+    this.#context.sentAway.arrived(model, workOf(facts).tokens, now);
+  }
+
   readonly #changed = (change: HealthChange): void => {
     const listener = this.#options.onHealthChange;
     if (listener === undefined) return;
@@ -205,6 +234,7 @@ class RegionEngine implements Engine {
     for (const slot of fresh) {
       this.#health.forget(slot);
       this.#baselines.forget(slot);
+      this.#context.times.forget(slot);
       this.#load.demand.forget(slot);
     }
     forgetSlots(this.#calls, fresh);
@@ -217,6 +247,8 @@ class RegionEngine implements Engine {
     this.#table = table;
     this.#health.arrange(healthPools(table));
     this.#judgeBackends(now);
+    this.#context.sentAway.clear();
+    this.#context.holds.open();
     return table.serving.version;
   }
 
@@ -301,29 +333,4 @@ function healthPools(table: Table): readonly HealthPool[] {
     elsewhere: true,
   }));
   return [...pools, ...peers];
-}
-
-const refusalTexts: { readonly [K in RefusalReason]: (detail: string) => Problem } = {
-  "not-ready": () =>
-    problem("not_ready", "", "this proxy has no policy yet", "try again in a moment"),
-  "unknown-model": (model) =>
-    problem(
-      "model_not_found",
-      "model",
-      `the model ${JSON.stringify(model.slice(0, 200))} does not exist or you may not use it`,
-      "GET /v1/models lists the models that you may use",
-    ),
-  "unknown-tenant": () => problem("unknown_tenant", "", "the policy does not know this tenant"),
-  residency: () =>
-    problem("residency", "", "no region that your residency allows can take this request"),
-  "no-backend": () => problem("no_backend", "", "nobody can answer now"),
-};
-
-/** Retrying helps where a policy or capacity may arrive. */
-function refuse(reason: RefusalReason, detail = ""): Admission {
-  const retryAfterMs = reason === "not-ready" || reason === "no-backend" ? 1_000 : undefined;
-  return {
-    kind: "refused",
-    refusal: { reason, problem: refusalTexts[reason](detail), retryAfterMs },
-  };
 }

@@ -28,6 +28,13 @@ export type Engine = {
   readonly admit: (facts: RequestFacts, now: Instant) => Admission;
   /** The attempts of an admitted request. The caller steps them to their end, then observes the outcome. */
   readonly begin: (facts: RequestFacts, now: Instant) => Attempts;
+  /**
+   * The next request that should hear of room, by `step({ kind: "room" })`; undefined: none. A request that answered with
+   * `hold` waits for it. The caller asks after each step that may have ended a call and after each `apply`, steps what it
+   * gets, and asks again until there is none: the one that waits longest comes first, and while those who hear of room
+   * find a place, the next one is told. Requests are held by thread; one that is not told asks by itself at `wakeAt`.
+   */
+  readonly takeRoom: () => Attempts | undefined;
   /** Once for each request that was admitted, on every ending. */
   readonly observe: (outcome: Outcome, now: Instant) => void;
   readonly report: (now: Instant) => EngineReport;
@@ -100,6 +107,8 @@ export type RequestFacts = {
    * Empty: the prompt is short, or nobody reads it (`Serving.readsPrefix`).
    */
   readonly prefix: readonly number[];
+  /** Of a request from another region: a longer queue here is not worth it for the sender, who has other ways. */
+  readonly queueMaxMs?: number | undefined;
 };
 
 export type RequestHeaders = { readonly [name: string]: string };
@@ -125,13 +134,17 @@ export type RefusalReason =
   /** No region that the tenant's residency allows can answer. */
   | "residency"
   /** Nobody can answer now. */
-  | "no-backend";
+  | "no-backend"
+  /** It came from another region, and the queue here is longer than what it gains by coming. */
+  | "region-full";
 
 /** A refusal, with what the client can do. */
 export type Refusal = {
   readonly reason: RefusalReason;
   readonly problem: Problem;
   readonly retryAfterMs: number | undefined;
+  /** Of `region-full`: how long the request would wait here. */
+  readonly queueMs: number | undefined;
 };
 
 /** How a request ended and what it used; the shell's part of the decision record. */

@@ -18,6 +18,7 @@ export type {
   Refusal,
   RefusalReason,
   RequestFacts,
+  RequestHeaders,
   RequestKind,
   Serving,
   TargetReport,

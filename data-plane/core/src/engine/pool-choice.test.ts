@@ -62,12 +62,12 @@ function world() {
 
 const none = { requestsPerMinute: undefined, tokensPerMinute: undefined };
 
-/** "abd|c": open ones, then queued ones. */
+/** "abd|c": open ones, then those that have a queue or are better avoided. */
 function told(pool: Pool, question: PoolQuestion): string {
-  const { open, queued } = surveyPool(pool, question);
+  const { open, avoided, queued } = surveyPool(pool, question);
   const nameOf = (list: typeof open) =>
     Array.from(list.places.slice(0, list.count), (place) => names[place]).join("");
-  return `${nameOf(open)}|${nameOf(queued)}`;
+  return `${nameOf(open)}|${nameOf(queued)}${nameOf(avoided)}`;
 }
 
 test("everybody is open at the start, but for those who were tried or can't go on", () => {
@@ -103,10 +103,10 @@ test("who works on as many requests as the policy allows gets none until one end
   expect(look()).toBe("abcd|");
   load.start(slot("d"), 10);
   expect(look()).toBe("abc|");
-  expect(pool.survey.busy).toBe(1);
+  expect(pool.survey.busy.count).toBe(1);
   load.end(slot("d"), 10, "succeeded");
   expect(look()).toBe("abcd|");
-  expect(pool.survey.busy).toBe(0);
+  expect(pool.survey.busy.count).toBe(0);
 });
 
 test("who has a queue of its own comes after the others; who says nothing counts as having none", () => {

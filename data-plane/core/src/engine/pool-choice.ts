@@ -1,8 +1,14 @@
 // One backend out of a pool: who may be called now, who of them is picked, and what that is told in the decision record.
 
 import type { Instant, Random } from "@meridian/proto/base";
-import type { Choice, Considered } from "../attempt/index.ts";
-import { type Picker, prefixBlockTokens, type Shortlist, type Work } from "../balance/index.ts";
+import type { Candidate, Choice, Considered } from "../attempt/index.ts";
+import {
+  type Picker,
+  type PrefixIndex,
+  prefixBlockTokens,
+  type Shortlist,
+  type Work,
+} from "../balance/index.ts";
 import type { Health } from "../health/index.ts";
 import type { LoadTable } from "../load/index.ts";
 import type { CallKnowledge } from "./call-knowledge.ts";
@@ -53,28 +59,50 @@ function enter(pool: Pool, place: number, weight: number, question: PoolQuestion
   const { calls, load, now, prefix, work } = question;
   const { survey } = pool;
   const slot = pool.slots[place] ?? -1;
-  const { buckets, engines, prefixes, saturation } = calls;
-  const fullForMs = Math.max(
-    saturation.fullForMs(slot, now),
-    buckets.roomInMs(slot, work.tokens, now),
-  );
-  if (fullForMs > 0) {
-    survey.roomInMs = Math.min(survey.roomInMs, fullForMs);
+  const { engines, prefixes, saturation } = calls;
+  const fullMs = fullForMs(slot, question);
+  if (fullMs > 0) {
+    survey.roomInMs = Math.min(survey.roomInMs, fullMs);
     return;
   }
   const inFlight = load.inFlight(slot);
-  if (inFlight >= (pool.capacities[place]?.concurrencyMax ?? Number.POSITIVE_INFINITY)) {
-    survey.busy += 1;
-    return;
-  }
-  const isQueued = saturation.isAvoided(slot, now) || (engines.waiting(slot, now) ?? 0) > 0;
-  const hitTokens = prefixes.hitBlocks(prefix, slot) * prefixBlockTokens * hitTrust;
-  const list = isQueued ? survey.queued : survey.open;
+  const inFlightMax = pool.capacities[place]?.concurrencyMax ?? Number.POSITIVE_INFINITY;
+  let list = survey.open;
+  if (inFlight >= inFlightMax) list = survey.busy;
+  else if ((engines.waiting(slot, now) ?? 0) > 0) list = survey.queued;
+  else if (saturation.isAvoided(slot, now)) list = survey.avoided;
   const entry = list.add(place, slot);
   list.weights[entry] = weight;
   list.pending[entry] = load.pendingTokens(slot);
   list.inFlight[entry] = inFlight;
-  list.hits[entry] = Math.min(work.promptTokens, hitTokens);
+  list.hits[entry] = Math.min(work.promptTokens, hitTokensOf(prefixes, prefix, slot));
+}
+
+/** Tokens of a prompt that a backend need not compute again, probably. */
+export function hitTokensOf(
+  prefixes: PrefixIndex,
+  prefix: readonly number[],
+  slot: number,
+): number {
+  return prefixes.hitBlocks(prefix, slot) * prefixBlockTokens * hitTrust;
+}
+
+/** What decides on room. */
+export type RoomQuestion = Pick<PoolQuestion, "calls" | "load" | "work" | "now">;
+
+/** Milliseconds until a backend has room, by its own word and by its bucket; 0: it is not full. */
+export function fullForMs(slot: number, { calls, now, work }: RoomQuestion): number {
+  const { buckets, saturation } = calls;
+  return Math.max(saturation.fullForMs(slot, now), buckets.roomInMs(slot, work.tokens, now));
+}
+
+/** Those of a pool who are neither full nor busy, however they stand. A weight of 0 is an operator's word: no requests. */
+export function roomyBackends(pool: Pool, question: RoomQuestion): readonly Candidate[] {
+  return pool.candidates.filter(({ slot }, place) => {
+    if ((pool.weights[place] ?? 0) <= 0 || fullForMs(slot, question) > 0) return false;
+    const { concurrencyMax } = pool.capacities[place] ?? {};
+    return concurrencyMax === undefined || question.load.inFlight(slot) < concurrencyMax;
+  });
 }
 
 export type Picking = {

@@ -53,6 +53,13 @@ test("a capacity that is not known is not none", () => {
   expect(ageMs).toBe(Number.POSITIVE_INFINITY);
 });
 
+test("a pool without an available backend has no capacity, which is known", () => {
+  const state = new HeldState();
+  const pools = [{ model: "m", backends: 2, available: 0 }];
+  state.take(create(StateFrameSchema, { regions: [{ name: "us", pools }] }), 0);
+  expect(state.pool("us", "m", 0)?.capacity).toBe(0);
+});
+
 test("of what no frame tells there is no pool", () => {
   expect(new HeldState().pool("us", "m", 0)).toBeUndefined();
   expect(held().pool("mars", "m", 1_000)).toBeUndefined();

@@ -3,6 +3,7 @@
 import type { Instant } from "@meridian/proto/base";
 import {
   type BackendState,
+  type PoolState,
   type RegionState,
   type StateFrame,
   Verdict,
@@ -85,7 +86,7 @@ export class HeldState {
     const pool = state?.pools.find((each) => each.model === model);
     if (state === undefined || pool === undefined || frameAgeMs === undefined) return undefined;
     return {
-      capacity: pool.capacityTokens === 0 ? undefined : pool.capacityTokens,
+      capacity: capacityOf(pool),
       demand: pool.demandTokens,
       pending: pool.pendingTokens,
       backends: pool.backends,
@@ -140,6 +141,11 @@ export class HeldState {
   canaryVector(name: string): readonly number[] {
     return this.#backends.get(name)?.canaryVector ?? [];
   }
+}
+
+/** No figure means not known, unless there is plainly none. */
+function capacityOf({ capacityTokens, available }: PoolState): number | undefined {
+  return capacityTokens === 0 && available > 0 ? undefined : capacityTokens;
 }
 
 function outflowsOf(frame: StateFrame): ReadonlyMap<string, ReadonlyMap<string, number>> {

@@ -346,3 +346,39 @@ test("when every call fails, retries are a share of requests beside the burst an
   expect(calls - requests).toBeGreaterThan(300);
   expect(calls - requests).toBeLessThanOrEqual(100 + 100 + requests * 0.1 + 10);
 });
+
+const cacheAware: Document = {
+  ...document,
+  routes: [{ name: "all", match: { models: ["*"] }, balance: "cache-aware" }],
+};
+
+test("who was sent a prompt is sent what begins like it, and others what does not", () => {
+  const engine = engineWith(cacheAware);
+  const turn = { inputTokens: 2_000, prefix: [1, 2, 3, 4, 5, 6] };
+  const { attempts, first } = begin(engine, 0, turn);
+  attempts.step({ kind: "client-gone" }, 0);
+  expect(firstCalls(engine, 0, { inputTokens: 2_100, prefix: [...turn.prefix, 7] })).toEqual(
+    new Set([first]),
+  );
+  expect(firstCalls(engine, 0, { prefix: [] }).size).toBe(3);
+});
+
+test("a backend whose bucket is empty is called no more, until the bucket fills", () => {
+  const backends = [
+    { name: "a", requestsPerMinute: 60 },
+    { name: "b", requestsPerMinute: 6 },
+  ].map(({ name, requestsPerMinute }) => ({
+    name,
+    region: "eu",
+    url: `http://${name}:1`,
+    serves: [{ model: "big" }],
+    capacity: { requestsPerMinute },
+  }));
+  const limited: Document = { ...homeAlone, backends };
+  const engine = engineWith(limited);
+  const names = Array.from({ length: 12 }, () => begin(engine, 0).first);
+  expect(names.filter((each) => each === "first a")).toHaveLength(10);
+  expect(names.filter((each) => each === "first b")).toHaveLength(1);
+  expect(names.at(-1)).toBe("finish refused");
+  expect(begin(engine, 1_001).first).toBe("first a");
+});

@@ -1,62 +1,56 @@
-// One request's way through candidates: own region's pools, then other regions, then the last resort.
+// One request's way through candidates: a backend of the own region that has room; else another region that gains enough, or
+// a wait here for a place; and the last resort. docs/choosing.md tells it at length.
 // It is what the attempt machine asks; it writes each call into the load table, into health and into what calls teach.
 
-import type { Instant, Random } from "@meridian/proto/base";
+import type { Instant } from "@meridian/proto/base";
 import type { TargetView } from "@meridian/proto/snapshot";
 import {
   type AttemptEnd,
   type AttemptPorts,
+  type Attempts,
   type CallBudget,
   type Candidate,
   type Choice,
-  type Considered,
+  type Hold,
   isUnsent,
   type NextRequest,
   type NoChoice,
   type Wait,
 } from "../attempt/index.ts";
 import { findPicker, type Picker, type Work } from "../balance/index.ts";
-import type { Baselines, Health, HealthChange, WaitKind } from "../health/index.ts";
-import type { LoadTable } from "../load/index.ts";
-import { type RankedRegion, rankRegions } from "../locality/index.ts";
-import { allowsRegion, goesAbroad, type ResolvedRoute } from "../route/index.ts";
-import type { CallKnowledge } from "./call-knowledge.ts";
+import type { WaitKind } from "../health/index.ts";
+import { idleFirstTokenMs } from "../locality/index.ts";
+import { allowsRegion, type ResolvedRoute } from "../route/index.ts";
 import type { RequestFacts } from "./engine.ts";
 import { countedAs, evidenceOf, noteRoom } from "./evidence.ts";
-import { pickFrom, surveyPool } from "./pool-choice.ts";
-import type { HeldState } from "./region-state.ts";
-import { workOf } from "./request-work.ts";
-import type { PeerRegion, Pool, Table, TenantPlan } from "./table.ts";
-
-/** What a plan reads and writes of the engine. */
-export type PlanContext = {
-  /** The one in force now: a policy may change while a request is tried. */
-  readonly table: () => Table;
-  readonly state: HeldState;
-  readonly load: LoadTable;
-  readonly health: Health;
-  readonly baselines: Baselines;
-  readonly calls: CallKnowledge;
-  readonly random: Random;
-  readonly changed: (change: HealthChange) => void;
-};
+import type { Ticket } from "./hold-queues.ts";
+import { gone, type LastQuestion, lastResort, nobodyLeft } from "./last-resort.ts";
+import { localOutlook } from "./local-outlook.ts";
+import type { PlanContext } from "./plan-context.ts";
+import { hitTokensOf, type Picking, pickFrom, surveyPool } from "./pool-choice.ts";
+import {
+  bestRegion,
+  gainingRegion,
+  type RemoteChoice,
+  type RemoteQuestion,
+} from "./region-choice.ts";
+import { waitKindOf, workOf } from "./request-work.ts";
+import type { Pool, Table, TenantPlan } from "./table.ts";
 
 export type PlannedRequest = {
   readonly facts: RequestFacts;
   readonly resolved: ResolvedRoute;
-  /** In the order in which they are tried. */
+  /** In the order in which they are tried. Never empty. */
   readonly targets: readonly TargetView[];
 };
 
-const gone: NoChoice = {
-  kind: "none",
-  candidate: undefined,
-  reason: "no candidate is left",
-  retryAfterMs: undefined,
-};
+/** A held request asks again by itself after so long: the first of its line, and those behind it. */
+const askAgainMs = { first: 25, behind: 100 } as const;
 
-/** What a step down in a region's standing weighs against distance, in the decision record alone. */
-const kmPerStanding = { available: 0, unknown: 100_000, exhausted: 200_000 } as const;
+const nobodyAsked: ReadonlySet<string> = new Set();
+
+/** Who is asked about a hold. */
+type Waiting = { readonly pool: Pool; readonly request: NextRequest; readonly tenant: TenantPlan };
 
 /** See the file's header. */
 export class RequestPlan implements AttemptPorts {
@@ -64,9 +58,22 @@ export class RequestPlan implements AttemptPorts {
   readonly #request: PlannedRequest;
   readonly #picker: Picker;
   readonly #work: Work;
-  /** Regions that took the request, or might have: each is asked once. */
-  readonly #asked = new Set<string>();
+  /** undefined: a whole answer, whose time depends on its length, which nobody knows before. */
+  readonly #kind: WaitKind | undefined;
+  /** The one that it was drawn for. */
+  readonly #model: string;
+  #attempts: Attempts | undefined;
   #table: Table;
+  /** Regions that took the request, or might have: each is asked once. */
+  #asked: Set<string> | undefined;
+  /** While it is held. */
+  #ticket: Ticket | undefined;
+  #heldSlot = 0;
+  /** When the newest call's first token is expected: after so long, at this slot; -1: nothing is expected. */
+  #expectedMs = 0;
+  #expectedSlot = -1;
+  /** Of it: the queue that the next call is sent into. */
+  #queueMs = 0;
 
   constructor(context: PlanContext, request: PlannedRequest) {
     this.#context = context;
@@ -74,41 +81,75 @@ export class RequestPlan implements AttemptPorts {
     this.#table = context.table();
     this.#picker = findPicker(request.resolved.route.balance);
     this.#work = workOf(request.facts);
+    this.#kind = waitKindOf(request.facts);
+    this.#model = request.targets[0]?.model ?? "";
   }
 
-  next(request: NextRequest, now: Instant): Choice | NoChoice {
+  /** Whose plan it is; told before the first question. */
+  belongTo(attempts: Attempts): void {
+    this.#attempts = attempts;
+  }
+
+  next(request: NextRequest, now: Instant): Choice | NoChoice | Hold {
     this.#table = this.#context.table();
     const tenant = this.#table.tenants.get(this.#request.facts.tenant);
     // The policy in force no longer knows the tenant: nothing more is sent for it.
     if (tenant === undefined) return gone;
-    return this.#choose(request, tenant, now) ?? this.#nobody(tenant, now);
+    const choice = this.#choose(request, tenant, now);
+    if (choice !== undefined) return choice;
+    return nobodyLeft(this.#context, this.#lastQuestion(request, tenant), now);
   }
 
   held(): void {
-    // Nobody is held yet.
+    const { holds, load } = this.#context;
+    const attempts = this.#attempts;
+    if (attempts === undefined) return;
+    const { tokens } = this.#work;
+    this.#heldSlot = this.#table.poolSlots.get(this.#model) ?? 0;
+    load.start(this.#heldSlot, tokens);
+    const isPicky = attempts.records().length > 0 || this.#request.facts.isContinuation;
+    this.#ticket = holds.join({ attempts, model: this.#model, tokens, isPicky });
   }
 
   released(): void {
-    // Nobody is held yet.
+    const { holds, load } = this.#context;
+    if (this.#ticket === undefined) return;
+    holds.leave(this.#ticket);
+    this.#ticket = undefined;
+    load.end(this.#heldSlot, this.#work.tokens, "uncounted");
+    // Whoever stands behind it is the first now, and there may be more than one place.
+    holds.open();
   }
 
   started(candidate: Candidate, now: Instant): void {
-    const { calls, health, load } = this.#context;
-    load.start(candidate.slot, this.#work.tokens);
-    calls.buckets.take(candidate.slot, this.#work.tokens, now);
-    health.started(candidate.slot, now);
+    const { calls, health, load, sentAway } = this.#context;
+    const { slot } = candidate;
+    const { tokens } = this.#work;
+    load.start(slot, tokens);
+    calls.buckets.take(slot, tokens, now);
+    if (candidate.kind === "backend") {
+      this.#expect(slot);
+      // At once, not when it has answered: a sibling that comes meanwhile belongs there, too.
+      calls.prefixes.learn(this.#request.facts.prefix, slot);
+    } else {
+      sentAway.sent(this.#model, candidate.region, tokens, now);
+    }
+    health.started(slot, now);
   }
 
   ended(end: AttemptEnd, now: Instant): void {
-    const { load, health, changed, calls } = this.#context;
-    const { candidate, failure, startedAt } = end;
+    const { load, health, changed, calls, holds, times } = this.#context;
+    const { candidate, startedAt } = end;
     const { slot } = candidate;
     const evidence = evidenceOf(end);
-    // No connection came about: the region has not seen the request, and another of its proxies may.
-    const isUntouched = failure !== undefined && isUnsent(failure);
-    if (candidate.kind === "peer" && !isUntouched) this.#asked.add(candidate.region);
     load.end(slot, this.#work.tokens, countedAs(evidence));
     if (evidence === "connect-failure") load.note(slot, "connectFailed");
+    if (candidate.kind === "peer") {
+      this.#endedAbroad(end, now);
+    } else {
+      if (end.outcome === "complete") times.ended(slot, now - startedAt, this.#work.tokens);
+      holds.open();
+    }
     noteRoom(end, calls.saturation, now);
     const change = health.ended({ slot, evidence, startedAt }, now);
     if (change !== undefined) changed(change);
@@ -121,20 +162,20 @@ export class RequestPlan implements AttemptPorts {
   }
 
   slowAfterMs(candidate: Candidate): number {
-    const kind = this.#waitKind();
-    if (kind === undefined) return Number.POSITIVE_INFINITY;
+    if (this.#kind === undefined) return Number.POSITIVE_INFINITY;
     const { inputTokens } = this.#request.facts;
-    return this.#context.baselines.boundMs(candidate.slot, kind, inputTokens);
+    return this.#context.baselines.boundMs(candidate.slot, this.#kind, inputTokens);
   }
 
   waited(candidate: Candidate, { ms, isCut, isSlow }: Wait, now: Instant): void {
-    const kind = this.#waitKind();
+    const kind = this.#kind;
     if (kind === undefined) return;
     const { slot } = candidate;
-    const { baselines, calls, health, load } = this.#context;
+    const { baselines, calls, health, load, times } = this.#context;
     if (this.#request.resolved.route.hedge !== undefined) calls.times.learn(slot, kind, ms);
     if (isCut) return;
     if (!isSlow) load.note(slot, "timed");
+    if (slot === this.#expectedSlot) times.missed(slot, ms - this.#expectedMs);
     if (candidate.kind === "peer" || health.isFrozen(slot)) return;
     const { inputTokens } = this.#request.facts;
     baselines.learn(slot, kind, { inputTokens, firstTokenMs: ms }, now);
@@ -142,144 +183,167 @@ export class RequestPlan implements AttemptPorts {
 
   hedgeDelayMs(candidate: Candidate): number {
     const { hedge } = this.#request.resolved.route;
-    if (hedge === undefined) return Number.POSITIVE_INFINITY;
-    const kind = this.#waitKind();
-    if (kind === undefined) return Number.POSITIVE_INFINITY;
-    return Math.max(hedge.minMs, this.#context.calls.times.p95Ms(candidate.slot, kind));
+    if (hedge === undefined || this.#kind === undefined) return Number.POSITIVE_INFINITY;
+    return Math.max(hedge.minMs, this.#context.calls.times.p95Ms(candidate.slot, this.#kind));
   }
 
   spend(budget: CallBudget, now: Instant): boolean {
     return this.#context.calls.budgets.spend(budget, now);
   }
 
-  /** undefined: a whole answer, whose time depends on its length, which nobody knows before. */
-  #waitKind(): WaitKind | undefined {
-    const { kind, stream } = this.#request.facts;
-    if (kind === "embedding") return "embedding";
-    return stream ? "stream" : undefined;
-  }
-
-  #choose(request: NextRequest, tenant: TenantPlan, now: Instant): Choice | undefined {
-    const leaving = this.#context.state.isDraining(this.#table.region, now);
+  #choose(request: NextRequest, tenant: TenantPlan, now: Instant): Choice | Hold | undefined {
+    const { role, callsLeft } = request;
     // The last call goes abroad where it can: a second local backend failed for a reason that a third may share.
-    const lastAfterFailures = request.role === "retry" && request.callsLeft <= 1;
-    const remoteFirst = leaving || lastAfterFailures;
-    const local = () => this.#local(request, tenant, now);
-    const remote = () => this.#remote(request, tenant, now);
-    const inOrder = remoteFirst ? (remote() ?? local()) : (local() ?? remote());
-    return inOrder ?? this.#lastResort(request, tenant, now);
+    const isLast = role === "retry" && callsLeft <= 1;
+    const leavesFirst = isLast || this.#context.state.isDraining(this.#table.region, now);
+    const away = leavesFirst ? this.#remote(request, tenant, now) : undefined;
+    if (away !== undefined) return away;
+    const local = this.#mayStay(tenant) ? this.#local(request, now) : undefined;
+    if (local !== undefined && "candidate" in local) return local;
+    if (local !== undefined) {
+      const waiting = this.#wait({ pool: local, request, tenant }, now);
+      // A second call beside the first is no reason to queue.
+      if (waiting !== undefined || role === "hedge") return waiting;
+    }
+    const remote = leavesFirst ? undefined : this.#remote(request, tenant, now);
+    if (remote !== undefined || role === "hedge") return remote;
+    return lastResort(this.#context, this.#lastQuestion(request, tenant), now);
   }
 
-  #local(request: NextRequest, tenant: TenantPlan, now: Instant): Choice | undefined {
-    if (!this.#mayStay(tenant)) return undefined;
-    const { load, health, calls, random, state } = this.#context;
+  /** Somebody here who has room; or a pool in which somebody would, were it not at work; undefined: nobody stands. */
+  #local(request: NextRequest, now: Instant): Choice | Pool | undefined {
+    const { load, health, calls, random, state, holds } = this.#context;
     const { prefix } = this.#request.facts;
+    const { excluded, role } = request;
+    const continues = this.#needsPrefix(request);
+    const work = this.#work;
+    const question = { excluded, continues, work, calls, prefix, load, health, state, now };
     const picking = { picker: this.#picker, random, sticky: undefined };
+    const mustQueue =
+      holds.count > 0 &&
+      role === "first" &&
+      request.holdLeftMs > 0 &&
+      holds.isBehind(this.#model, this.#ticket);
+    let waiting: Pool | undefined;
     for (const target of this.#request.targets) {
       const pool = this.#table.pools.get(target.model);
       if (pool === undefined) continue;
-      const { open, queued } = surveyPool(pool, {
-        excluded: request.excluded,
-        continues: this.#needsPrefix(request),
-        work: this.#work,
-        calls,
-        prefix,
-        load,
-        health,
-        state,
-        now,
-      });
-      const choice = pickFrom(pool, open, picking) ?? pickFrom(pool, queued, picking);
+      const survey = surveyPool(pool, question);
+      const choice = mustQueue ? undefined : pickNow(pool, picking);
       if (choice !== undefined) return choice;
+      if (survey.hasQueue || survey.hasRoom) waiting ??= pool;
     }
-    return undefined;
+    return waiting;
   }
 
-  /** Each other region once, in the order of `rankRegions`. */
-  #remote(request: NextRequest, tenant: TenantPlan, now: Instant): Choice | undefined {
-    const open = this.#openRegions(request, tenant);
-    if (open.length === 0) return undefined;
-    const { state } = this.#context;
-    const models = this.#request.resolved.targets.map((each) => each.model);
-    const views = open.map((peer) => ({
-      name: peer.name,
-      place: peer.place,
-      state: state.region(peer.name, models, now),
-    }));
-    const order = rankRegions(this.#table.place, views);
-    for (const ranked of order) {
-      const peer = open.find((each) => each.name === ranked.name);
-      const candidate = this.#pickPeer(peer?.candidates ?? [], now);
-      if (candidate !== undefined) {
-        const reason = `region ${ranked.standing}, ${Math.round(ranked.km)} km`;
-        return { candidate, reason, considered: consideredRegions(order) };
-      }
+  /** Everybody is at work: gone elsewhere for a gain that counts, held here while there is time, or sent all the same. */
+  #wait({ pool, request, tenant }: Waiting, now: Instant): Choice | Hold | undefined {
+    const { role, heldMs, holdLeftMs } = request;
+    if (role === "hedge") return undefined;
+    const { survey } = pool;
+    const isFull = !survey.hasBusy && !survey.hasRoom;
+    // Full by their own word or the policy's, and for longer than it may wait.
+    if (isFull && survey.roomInMs > holdLeftMs) return undefined;
+    const { holds, random } = this.#context;
+    const local = { work: this.#work, kind: this.#kind ?? "stream", ticket: this.#ticket } as const;
+    const here = localOutlook(this.#context, pool, local, now);
+    if (heldMs + here.firstTokenMs > this.#objectiveMs()) {
+      const staying = { firstTokenMs: here.firstTokenMs, isSession: false };
+      const question = this.#remoteQuestion(request, tenant);
+      const away = this.#leave(gainingRegion(this.#context, question, staying, now));
+      if (away !== undefined) return away;
     }
-    return undefined;
+    const isIn = this.#ticket !== undefined;
+    if (holdLeftMs > 0 && (isIn || !holds.isFull(this.#model))) return this.#hold(pool, now);
+    const picking = { picker: this.#picker, random, sticky: undefined };
+    const choice = pickNow(pool, picking) ?? pickBusy(pool, picking);
+    if (choice !== undefined) this.#queueMs = here.queueMs ?? 0;
+    return choice;
   }
 
-  /** Regions that this request may still go to: none for one that came from abroad, and only where residency allows. */
-  #openRegions(request: NextRequest, tenant: TenantPlan): readonly PeerRegion[] {
-    const { facts, resolved } = this.#request;
-    if (facts.arrivedFrom !== undefined || !goesAbroad(resolved.route)) return [];
-    const { peers, regionsByModel } = this.#table;
-    return peers
-      .filter(
-        (peer) =>
-          !this.#asked.has(peer.name) &&
-          allowsRegion(tenant.residency, peer.name) &&
-          resolved.targets.some((each) => regionsByModel.get(each.model)?.has(peer.name) === true),
-      )
-      .map((peer) => ({ ...peer, candidates: untried(peer.candidates, request) }))
-      .filter((peer) => peer.candidates.length > 0);
-  }
-
-  #pickPeer(peers: readonly Candidate[], now: Instant): Candidate | undefined {
-    const able = peers.filter((each) => this.#context.health.share(each.slot, now) > 0);
-    return able[able.length > 1 ? this.#context.random.integer(able.length) : 0];
-  }
-
-  /**
-   * Nobody is in good standing: try what was ejected, rather than refuse unasked. Backends of this region, then the
-   * other regions' proxies. Never what an operator drains, nor before the time that a full one has named. A hedge has its
-   * first call still, and a request from abroad its sender, who has others.
-   */
-  #lastResort(request: NextRequest, tenant: TenantPlan, now: Instant): Choice | undefined {
-    const { facts, targets } = this.#request;
-    if (facts.arrivedFrom !== undefined || request.role === "hedge") return undefined;
-    const { state, random, calls } = this.#context;
-    const local = this.#mayStay(tenant)
-      ? targets.flatMap((each) => weighty(this.#table.pools.get(each.model)))
-      : [];
-    const needsPrefix = this.#needsPrefix(request);
-    const able = untried(local, request).filter(
-      (each) =>
-        !state.isBackendDraining(each.name, now) &&
-        !calls.saturation.isFull(each.slot, now) &&
-        !(needsPrefix && each.assistantPrefix === "none"),
-    );
-    const open = this.#openRegions(request, tenant);
-    const abroad = open.filter((each) => !state.isDraining(each.name, now));
-    const choices = able.length > 0 ? able : abroad.flatMap((each) => each.candidates);
-    const candidate = choices[choices.length > 1 ? random.integer(choices.length) : 0];
-    return candidate === undefined
-      ? undefined
-      : { candidate, reason: "last resort", considered: equals(candidate, choices) };
-  }
-
-  /** Who asked to be left alone tells how long: then it is worth asking again. */
-  #nobody(tenant: TenantPlan, now: Instant): NoChoice {
-    const { saturation } = this.#context.calls;
-    if (!saturation.any(now) || !this.#mayStay(tenant)) return gone;
-    const pools = this.#request.targets.map((each) => weighty(this.#table.pools.get(each.model)));
-    const waits = pools.flat().map((each) => saturation.fullForMs(each.slot, now));
-    const leastMs = Math.min(...waits.filter((each) => each > 0));
-    if (leastMs === Number.POSITIVE_INFINITY) return gone;
+  #hold({ survey }: Pool, now: Instant): Hold {
+    const isBehind = this.#context.holds.isBehind(this.#model, this.#ticket);
+    const waitMs = isBehind ? askAgainMs.behind : askAgainMs.first;
     return {
-      kind: "none",
+      kind: "hold",
       candidate: undefined,
-      reason: "every model server that is left is full",
-      retryAfterMs: leastMs,
+      reason: "every model server here is at work",
+      askAt: now + Math.min(waitMs, survey.roomInMs),
+    };
+  }
+
+  /** For a request that leaves anyway. */
+  #remote(request: NextRequest, tenant: TenantPlan, now: Instant): Choice | undefined {
+    return this.#leave(bestRegion(this.#context, this.#remoteQuestion(request, tenant), now));
+  }
+
+  #leave(remote: RemoteChoice | undefined): Choice | undefined {
+    if (remote === undefined) return undefined;
+    this.#expectedMs = remote.expectedMs;
+    this.#expectedSlot = remote.choice.candidate.slot;
+    return remote.choice;
+  }
+
+  #endedAbroad({ candidate, failure }: AttemptEnd, now: Instant): void {
+    const { calls, sentAway } = this.#context;
+    // No connection came about: the region has not seen the request, and another of its proxies may.
+    const isUntouched = failure !== undefined && isUnsent(failure);
+    if (!isUntouched) {
+      this.#asked ??= new Set();
+      this.#asked.add(candidate.region);
+    }
+    const isRefused = failure?.kind === "region-refused";
+    if (!isRefused && !isUntouched) return;
+    sentAway.returned(this.#model, candidate.region, this.#work.tokens, now);
+    if (isRefused && failure.retryAfterMs !== undefined) {
+      calls.paths.noteQueue(candidate.region, this.#model, failure.retryAfterMs, now);
+    }
+  }
+
+  /** What an idle backend takes for this prompt, if that is known, and its queue where one was waited for. */
+  #expect(slot: number): void {
+    const queueMs = this.#queueMs;
+    this.#queueMs = 0;
+    this.#expectedSlot = -1;
+    if (this.#kind === undefined) return;
+    const { baselines, calls } = this.#context;
+    const fit = baselines.fit(slot, this.#kind);
+    if (fit === undefined) return;
+    const { prefix } = this.#request.facts;
+    const { promptTokens } = this.#work;
+    const hitTokens = hitTokensOf(calls.prefixes, prefix, slot);
+    this.#expectedMs = queueMs + idleFirstTokenMs(fit, promptTokens - hitTokens);
+    this.#expectedSlot = slot;
+  }
+
+  /** What the route promises; without a promise, what counts as slow. */
+  #objectiveMs(): number {
+    const { objectiveFirstTokenMs, timeouts } = this.#request.resolved.route;
+    const { inputTokens } = this.#request.facts;
+    const inputMs = (inputTokens / 1_000) * timeouts.firstTokenMsPer1kInput;
+    return objectiveFirstTokenMs ?? timeouts.slowMs + inputMs;
+  }
+
+  #remoteQuestion({ excluded }: NextRequest, tenant: TenantPlan): RemoteQuestion {
+    const { facts, resolved } = this.#request;
+    return {
+      facts,
+      resolved,
+      tenant,
+      model: this.#model,
+      work: this.#work,
+      kind: this.#kind ?? "stream",
+      asked: this.#asked ?? nobodyAsked,
+      excluded,
+    };
+  }
+
+  #lastQuestion(request: NextRequest, tenant: TenantPlan): LastQuestion {
+    const pools = this.#request.targets.flatMap((each) => this.#table.pools.get(each.model) ?? []);
+    return {
+      remote: this.#remoteQuestion(request, tenant),
+      pools: this.#mayStay(tenant) ? pools : [],
+      continues: this.#needsPrefix(request),
     };
   }
 
@@ -293,29 +357,11 @@ export class RequestPlan implements AttemptPorts {
   }
 }
 
-function untried(
-  candidates: readonly Candidate[],
-  { excluded }: NextRequest,
-): readonly Candidate[] {
-  return candidates.filter((each) => !excluded.includes(each.slot));
+function pickNow(pool: Pool, picking: Picking): Choice | undefined {
+  return pickFrom(pool, pool.survey.open, picking) ?? pickFrom(pool, pool.survey.avoided, picking);
 }
 
-/** A weight of 0 is an operator's word: no requests. */
-function weighty(pool: Pool | undefined): readonly Candidate[] {
-  return pool?.candidates.filter((_, place) => (pool.weights[place] ?? 0) > 0) ?? [];
-}
-
-function consideredRegions(order: readonly RankedRegion[]): Considered {
-  return {
-    names: order.map((each) => each.name),
-    scores: order.map((each) => Math.round(each.km) + kmPerStanding[each.standing]),
-  };
-}
-
-function equals(chosen: Candidate, choices: readonly Candidate[]): Considered {
-  const others = choices.filter((each) => each !== chosen).slice(0, 15);
-  return {
-    names: [chosen, ...others].map((each) => each.name),
-    scores: [0, ...others.map(() => 0)],
-  };
+/** It waits there then: in the server's own queue first, which is known to be moving. */
+function pickBusy(pool: Pool, picking: Picking): Choice | undefined {
+  return pickFrom(pool, pool.survey.queued, picking) ?? pickFrom(pool, pool.survey.busy, picking);
 }

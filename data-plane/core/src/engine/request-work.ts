@@ -3,6 +3,7 @@
 import type { Instant } from "@meridian/proto/base";
 import { type AttemptRecord, isUnsent } from "../attempt/index.ts";
 import type { BackendBuckets, Work } from "../balance/index.ts";
+import type { WaitKind } from "../health/index.ts";
 import type { Outcome, RequestFacts } from "./engine.ts";
 
 /** Output that a request without a limit is expected to have. */
@@ -14,6 +15,12 @@ const tokensMax = 1_000_000;
 export function workOf({ inputTokens, outputTokensMax }: RequestFacts): Work {
   const tokens = Math.min(tokensMax, inputTokens + (outputTokensMax ?? outputTokensGuess));
   return { tokens, promptTokens: Math.min(tokens, inputTokens) };
+}
+
+/** undefined: a whole answer, whose time depends on its length, which nobody knows before. */
+export function waitKindOf({ kind, stream }: RequestFacts): WaitKind | undefined {
+  if (kind === "embedding") return "embedding";
+  return stream ? "stream" : undefined;
 }
 
 /** Gives back to the backends' buckets what their calls did not use. Once for each request, after its last call. */

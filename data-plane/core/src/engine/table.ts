@@ -1,6 +1,7 @@
 // A snapshot compiled for the hot path: everything looked up by name once, so that a request only reads. Immutable.
 
-import { type Place, type Problem, problem } from "@meridian/proto/base";
+import { fnv1a, type Place, type Problem, problem } from "@meridian/proto/base";
+import { isReadableHeader } from "@meridian/proto/policy";
 import { type BackendView, formatVersion, type RegionView } from "@meridian/proto/snapshot";
 import type { Candidate } from "../attempt/index.ts";
 import type { Slots } from "../load/index.ts";
@@ -15,6 +16,8 @@ export type Pool = {
   readonly slots: readonly number[];
   /** Policy weights, in the order of the candidates. */
   readonly weights: readonly number[];
+  /** Hashes of their names, by which sessions find their place. */
+  readonly nameHashes: readonly number[];
   /** What each of them bears, as the policy says. */
   readonly capacities: readonly Capacity[];
   /** Of the last look at it: the one thing here that changes. */
@@ -136,6 +139,7 @@ function compilePools(
         model,
         ...pool,
         slots: pool.candidates.map((each) => each.slot),
+        nameHashes: pool.candidates.map((each) => fnv1a(each.name)),
         survey: new PoolSurvey(pool.candidates.length),
       },
     ]),
@@ -242,7 +246,7 @@ function headersRead({ routes }: RoutingPolicy): readonly string[] {
     ...match.headers.map((each) => each.name),
     ...(affinityHeader === undefined ? [] : [affinityHeader]),
   ]);
-  return [...new Set(names)].sort();
+  return [...new Set(names)].filter(isReadableHeader).sort();
 }
 
 /** Models, aliases, and what routes name without a wildcard. */

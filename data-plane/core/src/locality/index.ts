@@ -1,10 +1,26 @@
-// Which other region is asked, and when.
+// Which place is expected to answer soonest, and how much may go elsewhere.
 
+export { CallTimes } from "./call-times.ts";
+export {
+  defaultFit,
+  estimatedRttMs,
+  expectedFirstTokenMs,
+  type FirstTokenFit,
+  gainMin,
+  idleFirstTokenMs,
+  isGain,
+  netMs,
+  queueWaitMs,
+  remoteQueueMs,
+  untestedErrorMs,
+} from "./expected-time.ts";
+export { type DuePath, PathPlan, type PathRequest, pathLimitMs } from "./path-plan.ts";
 export {
   digestFreshMs,
-  type RankedRegion,
+  type RegionStanding,
   type RegionStateView,
   type RegionView,
   rankRegions,
 } from "./region-order.ts";
 export { RegionPaths, regionPathsBytes } from "./region-paths.ts";
+export { SentAway } from "./sent-away.ts";

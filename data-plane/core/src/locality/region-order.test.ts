@@ -6,45 +6,42 @@ import {
   rankRegions,
 } from "./region-order.ts";
 
-const dublin = { lat: 53.3, lon: -6.3 };
-const virginia = { lat: 39, lon: -77.5 };
-const mumbai = { lat: 19.1, lon: 72.9 };
-
 function state(more: Partial<RegionStateView> = {}): RegionStateView {
   return { draining: false, ageMs: 500, available: 2, ...more };
 }
 
 function order(regions: readonly RegionView[]): readonly string[] {
-  return rankRegions(dublin, regions).map((each) => `${each.name} ${each.standing}`);
+  return rankRegions(regions).map((each) => `${each.name} ${each.standing}`);
 }
 
-test("the nearest region that has room is first", () => {
+test("of regions that have room the one that answers soonest is first", () => {
   expect(
     order([
-      { name: "ap", place: mumbai, state: state() },
-      { name: "us", place: virginia, state: state() },
+      { name: "ap", firstTokenMs: 300, state: state() },
+      { name: "us", firstTokenMs: 150, state: state() },
     ]),
   ).toEqual(["us available", "ap available"]);
 });
 
-test("room comes before distance, the unknown before the exhausted, and draining regions are left out", () => {
+test("room comes before time, the unknown before the exhausted, and draining regions are left out", () => {
   expect(
     order([
-      { name: "a", place: dublin, state: state({ available: 0 }) },
-      { name: "b", place: dublin, state: undefined },
-      { name: "c", place: dublin, state: state({ draining: true }) },
-      { name: "d", place: mumbai, state: state() },
-      { name: "e", place: virginia, state: state({ ageMs: digestFreshMs + 1, available: 0 }) },
+      { name: "a", firstTokenMs: 1, state: state({ available: 0 }) },
+      { name: "b", firstTokenMs: 1, state: undefined },
+      { name: "c", firstTokenMs: 1, state: state({ draining: true }) },
+      { name: "d", firstTokenMs: 900, state: state() },
+      { name: "e", firstTokenMs: 200, state: state({ ageMs: digestFreshMs + 1, available: 0 }) },
     ]),
   ).toEqual(["d available", "b unknown", "e unknown", "a exhausted"]);
 });
 
-test("a region without a place is far, and equal ones stand by name", () => {
+test("equal ones stand by name", () => {
+  const equal = { firstTokenMs: 100, state: state() };
   expect(
     order([
-      { name: "z", place: undefined, state: state() },
-      { name: "b", place: mumbai, state: state() },
-      { name: "a", place: mumbai, state: state() },
+      { name: "z", ...equal },
+      { name: "b", ...equal },
+      { name: "a", ...equal },
     ]),
   ).toEqual(["a available", "b available", "z available"]);
 });

@@ -1,6 +1,5 @@
-// In which order other regions are asked: known to have room, then not known, then known to have none; near first.
-
-import { kmBetween, type Place } from "@meridian/proto/base";
+// In which order other regions are asked: known to have room, then not known, then known to have none; of equals who
+// answers soonest.
 
 /** A digest older than this says nothing about now. Heartbeats come more often. */
 export const digestFreshMs = 15_000;
@@ -8,8 +7,8 @@ export const digestFreshMs = 15_000;
 /** What is known of a region. */
 export type RegionView = {
   readonly name: string;
-  /** Undefined when the policy gives none: then the region is far. */
-  readonly place: Place | undefined;
+  /** Until its first token, as expected from here. */
+  readonly firstTokenMs: number;
   readonly state: RegionStateView | undefined;
 };
 
@@ -21,28 +20,26 @@ export type RegionStateView = {
   readonly available: number | undefined;
 };
 
+export type RegionStanding = "available" | "unknown" | "exhausted";
+
 export type RankedRegion = {
   readonly name: string;
-  readonly km: number;
-  readonly standing: "available" | "unknown" | "exhausted";
+  readonly firstTokenMs: number;
+  readonly standing: RegionStanding;
 };
 
 /** Draining regions are left out; a drain ends by itself, so one that outlives its control plane does no harm. */
-export function rankRegions(
-  own: Place | undefined,
-  regions: readonly RegionView[],
-): readonly RankedRegion[] {
+export function rankRegions(regions: readonly RegionView[]): readonly RankedRegion[] {
   const ranked: RankedRegion[] = [];
-  for (const region of regions) {
-    const standing = regionStanding(region.state);
-    if (standing === "draining") continue;
-    ranked.push({ name: region.name, km: kmBetween(own, region.place), standing });
+  for (const { name, firstTokenMs, state } of regions) {
+    const standing = regionStanding(state);
+    if (standing !== "draining") ranked.push({ name, firstTokenMs, standing });
   }
   return ranked.sort(compareRanks);
 }
 
 /** Exhausted regions stay in the list, last: their refusal costs one round trip, a wrong digest would cost the request. */
-function regionStanding(state: RegionStateView | undefined): RankedRegion["standing"] | "draining" {
+function regionStanding(state: RegionStateView | undefined): RegionStanding | "draining" {
   if (state?.draining === true) return "draining";
   if (state === undefined || state.ageMs > digestFreshMs) return "unknown";
   if (state.available === undefined) return "unknown";
@@ -54,6 +51,6 @@ const standingRank = { available: 0, unknown: 1, exhausted: 2 } as const;
 function compareRanks(a: RankedRegion, b: RankedRegion): number {
   const byStanding = standingRank[a.standing] - standingRank[b.standing];
   if (byStanding !== 0) return byStanding;
-  if (a.km !== b.km) return a.km - b.km;
+  if (a.firstTokenMs !== b.firstTokenMs) return a.firstTokenMs - b.firstTokenMs;
   return a.name < b.name ? -1 : 1;
 }

@@ -1,4 +1,4 @@
-// Active probes: who probes what, when, and whether the answer is right.
+// Active probes: who probes what, when, and whether the answer is right; and what model servers say of their load.
 
 export {
   type CanaryAnswer,
@@ -11,6 +11,7 @@ export {
   judgeCanary,
   type TextExpectation,
 } from "./canary.ts";
+export { readEngineLoad } from "./engine-metrics.ts";
 export {
   type DueProbe,
   type ProbeKind,
@@ -19,3 +20,4 @@ export {
   type ProbeTarget,
   probeEveryMs,
 } from "./probe-plan.ts";
+export { ReadingPlan, type ReadingResult } from "./reading-plan.ts";

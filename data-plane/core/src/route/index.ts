@@ -9,3 +9,4 @@ export {
   Router,
   type RoutingPolicy,
 } from "./router.ts";
+export { sessionOf } from "./session.ts";

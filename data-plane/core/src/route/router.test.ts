@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { allowsRegion } from "./residency.ts";
 import { orderTargets, type RouteFacts, Router } from "./router.ts";
+import { sessionOf } from "./session.ts";
 
 const anything: RouteView["match"] = {
   models: [],
@@ -213,6 +214,16 @@ test("targets are drawn first by their weights", () => {
   }
   // Four standard deviations of a binomial with 5 %.
   expect(Math.abs(b - 500)).toBeLessThan(90);
+});
+
+test("a session is the value of the route's header; without one there is none", () => {
+  const affine = route("a", { affinityHeader: "x-session" });
+  const session = sessionOf(affine, { "x-session": "chat-1" });
+  expect(session).toBe(sessionOf(affine, { "x-session": "chat-1", "x-other": "1" }));
+  expect(session).not.toBe(sessionOf(affine, { "x-session": "chat-2" }));
+  expect(sessionOf(affine, { "x-session": "" })).toBeUndefined();
+  expect(sessionOf(affine, {})).toBeUndefined();
+  expect(sessionOf(route("b"), { "x-session": "chat-1" })).toBeUndefined();
 });
 
 test("residency allows what it names, and everything when it names nothing", () => {

@@ -146,6 +146,7 @@ class RunningServer {
   #refusalWord(exchange: Exchange, error: ClientError): string {
     if (exchange.arrival.arrivedFrom === undefined) return "";
     if (this.#draining) return "draining";
+    if (exchange.queueMs !== undefined) return "full";
     switch (error.class) {
       case "rate-limited":
         return "full";

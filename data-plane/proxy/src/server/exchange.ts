@@ -67,6 +67,8 @@ export class Exchange implements CallListener {
   attempts: Attempts | undefined;
   ending: Ending | undefined;
   committedAt: Instant | undefined;
+  /** Of a request from abroad that was refused for it: how long it would have waited. */
+  queueMs: number | undefined;
   /** Code of the refusal, or of the error that ended a stream. */
   errorCode: string | undefined;
   /** The call whose answer the client gets; before the commit the newest. */
@@ -271,7 +273,7 @@ export class Exchange implements CallListener {
       continues: after?.partial(),
       assistantPrefix: isContinuation ? candidate.assistantPrefix : "none",
     });
-    const headers = upstreamHeaders(this, candidate, isContinuation);
+    const headers = upstreamHeaders(this, choice, isContinuation);
     headers.push("content-length", String(body.length));
     const path = upstreamPath(decoded.kind);
     const pool = context.upstreams.pool(candidate);

@@ -22,7 +22,7 @@ import { answerBadHttp, watchAnswers } from "./bad-http.ts";
 import type { ServerContext } from "./context.ts";
 import { Exchange } from "./exchange.ts";
 import { clientError } from "./refusals.ts";
-import { ownHeaders, readRequestId } from "./wire-headers.ts";
+import { hop, ownHeaders, readRequestId } from "./wire-headers.ts";
 
 const inference: readonly { readonly path: string; readonly kind: RequestKind }[] = [
   { path: "/chat/completions", kind: "chat" },
@@ -326,8 +326,13 @@ export function refuseExchange(exchange: Exchange, error: ClientError, refusal: 
   const rendered = context.protocol.renderError(error);
   const headers = ownHeaders(exchange);
   for (const [name, value] of Object.entries(rendered.headers)) headers.push(name, value);
-  if (refusal === "") answer.send(rendered.status, headers, rendered.body);
-  else answer.send(503, [...headers, "x-meridian-refusal", refusal], rendered.body);
+  if (refusal === "") {
+    answer.send(rendered.status, headers, rendered.body);
+    return;
+  }
+  headers.push(hop.refusal, refusal);
+  if (exchange.queueMs !== undefined) headers.push(hop.queue, String(exchange.queueMs));
+  answer.send(503, headers, rendered.body);
 }
 
 /** Lets a running Node server be closed without waiting for idle connections. */

@@ -11,6 +11,7 @@ const classByReason: { readonly [K in RefusalReason]: ErrorClass } = {
   "unknown-tenant": "permission",
   residency: "permission",
   "no-backend": "overloaded",
+  "region-full": "overloaded",
 };
 
 /** How long clients wait before they ask again when there is no better figure. */

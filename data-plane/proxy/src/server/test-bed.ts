@@ -156,12 +156,13 @@ export function oneRegion(
   };
 }
 
-/** A backend that serves model `m` under the name `upstream/m`. */
+/** A backend that serves model `m` under the name `upstream/m`. Its script is asked for requests alone, not for metrics. */
 export function backendOf(
   upstream: FakeUpstream,
   place: { readonly name: string; readonly region: string; readonly assistantPrefix?: string },
 ): { [name: string]: JsonLike } {
-  return { ...place, url: upstream.url, serves: [{ model: "m", as: "upstream/m" }] };
+  const { url } = upstream;
+  return { ...place, url, serves: [{ model: "m", as: "upstream/m" }], metricsPath: "none" };
 }
 
 export type JsonLike = string | number | boolean | JsonLike[] | { [name: string]: JsonLike };

@@ -1,7 +1,7 @@
 // Headers on both sides. Upstreams get an allow-list: no credentials and nothing hop-by-hop of the client's ever leaves.
 
 import type { IncomingHttpHeaders } from "node:http";
-import type { Candidate, UpstreamFailure } from "@meridian/data-core/attempt";
+import type { Choice, UpstreamFailure } from "@meridian/data-core/attempt";
 import type { RequestKind } from "@meridian/data-core/engine";
 import type { UpstreamCall } from "../upstream/upstream-call.ts";
 import type { HeaderList } from "./client-answer.ts";
@@ -15,6 +15,10 @@ export const hop = {
   timeout: "x-request-timeout-ms",
   /** "1": the body ends with the assistant's words, and the answer goes on from them. */
   continues: "x-meridian-continues",
+  /** The longest queue, in milliseconds, that the sender still gains by. */
+  queueMax: "x-meridian-queue-max-ms",
+  /** In a refusal: how long the request would have waited. */
+  queue: "x-meridian-queue-ms",
 } as const;
 
 /** Passed on as they are: they carry traces, and nothing else. */
@@ -33,7 +37,7 @@ export function upstreamPath(kind: RequestKind): string {
 /** Compressed streams would be held back by their compressor, so identity is asked for. */
 export function upstreamHeaders(
   exchange: Exchange,
-  candidate: Candidate,
+  { candidate, queueMaxMs }: Choice,
   isContinuation: boolean,
 ): HeaderList {
   const { arrival, decoded, request } = exchange;
@@ -53,13 +57,16 @@ export function upstreamHeaders(
   }
   if (candidate.kind === "peer") {
     addHopHeaders(exchange, headers);
+    if (queueMaxMs !== undefined) headers.push(hop.queueMax, String(queueMaxMs));
     if (isContinuation) headers.push(hop.continues, "1");
   }
   return headers;
 }
 
 function addHopHeaders(exchange: Exchange, headers: HeaderList): void {
-  const { context, attempts } = exchange;
+  const { context, attempts, facts } = exchange;
+  // The other region takes the same route only if it sees what that goes by.
+  for (const [name, value] of Object.entries(facts?.headers ?? {})) headers.push(name, value);
   headers.push(hop.tenant, exchange.tenant, hop.from, context.settings.region);
   const leftMs = (attempts?.deadlineAt() ?? Number.POSITIVE_INFINITY) - context.clock.now();
   if (Number.isFinite(leftMs)) headers.push(hop.timeout, String(Math.max(1, Math.ceil(leftMs))));
@@ -133,6 +140,12 @@ export function readDeadlineMs(headers: IncomingHttpHeaders): number | undefined
   const grpc = readGrpcTimeoutMs(headers["grpc-timeout"]);
   if (own === undefined || grpc === undefined) return own ?? grpc;
   return Math.min(own, grpc);
+}
+
+/** Between proxies alone. undefined: any queue is better than what the sender has. */
+export function readQueueMaxMs(headers: IncomingHttpHeaders): number | undefined {
+  const value = headers[hop.queueMax];
+  return typeof value === "string" && /^\d{1,8}$/.test(value) ? Number(value) : undefined;
 }
 
 type HeaderValue = string | string[] | undefined;

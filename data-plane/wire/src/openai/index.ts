@@ -4,6 +4,7 @@ import type { ClientProtocol } from "../protocol.ts";
 import { readCanary, renderCanary } from "./canary.ts";
 import { renderError, renderStreamError } from "./errors.ts";
 import { renderModel, renderModels } from "./models.ts";
+import { findPrompt } from "./prompt.ts";
 import { readRefusal } from "./refusal.ts";
 import { decodeRequest } from "./request.ts";
 import { readAnswer } from "./response.ts";
@@ -14,6 +15,7 @@ import { upstreamBody } from "./upstream-body.ts";
 export const openai: ClientProtocol = {
   name: "openai",
   decodeRequest,
+  findPrompt,
   upstreamBody,
   streamOf,
   renderSeam,

@@ -1,0 +1,42 @@
+// Whether a request that another region sent is taken: it is held nowhere but where it began, so here there is a place for
+// it, or a queue that its sender finds short enough, or it is refused at once.
+
+import type { Instant } from "@meridian/proto/base";
+import type { ResolvedRoute } from "../route/index.ts";
+import type { RequestFacts } from "./engine.ts";
+import { localOutlook } from "./local-outlook.ts";
+import type { PlanContext } from "./plan-context.ts";
+import { surveyPool } from "./pool-choice.ts";
+import { waitKindOf, workOf } from "./request-work.ts";
+import type { Pool } from "./table.ts";
+
+/** Told of a queue whose length nobody knows, as no call has ended yet: about a short answer's. */
+const unknownQueueMs = 500;
+
+/** The queue that is too long for its sender, in milliseconds; undefined: the request may come in. */
+export function refusedQueueMs(
+  context: PlanContext,
+  facts: RequestFacts,
+  { targets }: ResolvedRoute,
+  now: Instant,
+): number | undefined {
+  const { queueMaxMs } = facts;
+  if (facts.arrivedFrom === undefined || queueMaxMs === undefined) return undefined;
+  const { calls, load, health, state, holds, table } = context;
+  const work = workOf(facts);
+  const { prefix, isContinuation: continues } = facts;
+  const question = { excluded: [], continues, work, calls, prefix, load, health, state, now };
+  let waiting: Pool | undefined;
+  for (const { model } of targets) {
+    const pool = table().pools.get(model);
+    if (pool === undefined) continue;
+    const survey = surveyPool(pool, question);
+    if (survey.hasRoom && !holds.isBehind(model, undefined)) return undefined;
+    if (survey.hasQueue || survey.hasRoom) waiting ??= pool;
+  }
+  // Nobody stands at all: then the request is refused for that.
+  if (waiting === undefined) return undefined;
+  const local = { work, kind: waitKindOf(facts) ?? "stream", ticket: undefined };
+  const queueMs = localOutlook(context, waiting, local, now).queueMs ?? unknownQueueMs;
+  return queueMs > queueMaxMs ? Math.ceil(queueMs) : undefined;
+}

@@ -1,0 +1,133 @@
+// How soon the own region is expected to begin with a request for which it has no place now. Looked at only then.
+
+import type { Instant } from "@meridian/proto/base";
+import type { Shortlist, Work } from "../balance/index.ts";
+import type { WaitKind } from "../health/index.ts";
+import {
+  defaultFit,
+  expectedFirstTokenMs,
+  type FirstTokenFit,
+  idleFirstTokenMs,
+  queueWaitMs,
+  untestedErrorMs,
+} from "../locality/index.ts";
+import type { Ticket } from "./hold-queues.ts";
+import type { PlanContext } from "./plan-context.ts";
+import type { Pool } from "./table.ts";
+
+export type LocalOutlook = {
+  readonly firstTokenMs: number;
+  /** Of it: until a place is free; undefined: no call has ended yet, so nobody knows. */
+  readonly queueMs: number | undefined;
+};
+
+export type LocalQuestion = {
+  readonly work: Work;
+  readonly kind: WaitKind;
+  /** Of a request that waits already. */
+  readonly ticket: Ticket | undefined;
+};
+
+/** Sums over the backends that could answer, if they had a place. */
+type Sums = {
+  backends: number;
+  working: number;
+  waiting: number;
+  /** Those of whom it is known how long their calls take. */
+  known: number;
+  callMs: number;
+  tokensPerCall: number;
+  hitTokens: number;
+  errorMs: number;
+};
+
+/** From the pool's last survey, which must be of this request. */
+export function localOutlook(
+  context: PlanContext,
+  pool: Pool,
+  question: LocalQuestion,
+  now: Instant,
+): LocalOutlook {
+  const { survey } = pool;
+  const fit = poolFit(context, pool, question.kind);
+  const idleMs = idleFirstTokenMs(fit, question.work.promptTokens);
+  const sums: Sums = {
+    backends: 0,
+    working: 0,
+    waiting: 0,
+    known: 0,
+    callMs: 0,
+    tokensPerCall: 0,
+    hitTokens: 0,
+    errorMs: 0,
+  };
+  for (const list of [survey.open, survey.avoided, survey.queued, survey.busy]) {
+    addList(context, list, { sums, idleMs }, now);
+  }
+  const queueMs =
+    sums.backends === 0 ? survey.roomInMs : queueOf(context, pool, { sums, question });
+  const tokens = question.work.promptTokens - sums.hitTokens;
+  const testedMs = sums.backends === 0 ? 0 : sums.errorMs / sums.backends;
+  const errorMs = queueMs === undefined ? testedMs + untestedErrorMs(idleMs) : testedMs;
+  const parts = { netMs: 0, queueMs: queueMs ?? 0, fit, tokens, errorMs };
+  return { firstTokenMs: expectedFirstTokenMs(parts), queueMs };
+}
+
+/** What the first token takes on an idle backend of the pool: the mean of those that are known, else the default. */
+export function poolFit(
+  { baselines }: PlanContext,
+  pool: Pool | undefined,
+  kind: WaitKind,
+): FirstTokenFit {
+  let known = 0;
+  let baseMs = 0;
+  let msPerToken = 0;
+  for (const slot of pool?.slots ?? []) {
+    const fit = baselines.fit(slot, kind);
+    if (fit === undefined) continue;
+    known += 1;
+    baseMs += fit.baseMs;
+    msPerToken += fit.msPerToken;
+  }
+  if (known === 0) return defaultFit;
+  return { baseMs: baseMs / known, msPerToken: msPerToken / known };
+}
+
+function addList(
+  { calls, times }: PlanContext,
+  list: Shortlist,
+  { sums, idleMs }: { readonly sums: Sums; readonly idleMs: number },
+  now: Instant,
+): void {
+  for (let entry = 0; entry < list.count; entry++) {
+    const slot = list.slots[entry] ?? 0;
+    sums.backends += 1;
+    // What all proxies sent it, where it tells; else what this one did.
+    sums.working += calls.engines.running(slot, now) ?? list.inFlight[entry] ?? 0;
+    sums.waiting += calls.engines.waiting(slot, now) ?? 0;
+    sums.hitTokens = Math.max(sums.hitTokens, list.hits[entry] ?? 0);
+    sums.errorMs += times.errorMs(slot, idleMs);
+    const callMs = times.callMs(slot);
+    if (callMs === undefined) continue;
+    sums.known += 1;
+    sums.callMs += callMs;
+    sums.tokensPerCall += times.tokensPerCall(slot) ?? 0;
+  }
+}
+
+function queueOf(
+  { holds, load, table }: PlanContext,
+  pool: Pool,
+  { sums, question }: { readonly sums: Sums; readonly question: LocalQuestion },
+): number | undefined {
+  if (sums.known === 0) return undefined;
+  const callMs = sums.callMs / sums.known;
+  const tokensPerCall = sums.tokensPerCall / sums.known;
+  // Held by all threads; where the own ones stand tells where a request stands among all.
+  const heldTokens = Math.max(0, load.pendingTokens(table().poolSlots.get(pool.model) ?? 0));
+  const ownTokens = holds.tokensOf(pool.model);
+  const { ticket } = question;
+  const before = ticket === undefined || ownTokens === 0 ? 1 : ticket.aheadTokens / ownTokens;
+  const tokensAhead = before * Math.max(heldTokens, ownTokens) + sums.waiting * tokensPerCall;
+  return queueWaitMs({ tokensAhead, callMs, tokensPerCall, working: sums.working });
+}
