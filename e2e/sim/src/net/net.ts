@@ -1,6 +1,6 @@
 // Messages between nodes: over the network of their regions, and lost where a node is down, cut off, or has died since.
 
-import type { Random } from "@meridian/proto/base";
+import type { Instant, Random } from "@meridian/proto/base";
 import type { Network } from "../kernel/network.ts";
 import type { Timeline } from "../kernel/timeline.ts";
 import { type ClockSkew, SimNode } from "./node.ts";
@@ -11,6 +11,8 @@ export class Net {
   readonly #random: Random;
   readonly #isolated = new Set<SimNode>();
   readonly #mended = new Set<() => void>();
+  /** By `from>to` of regions, and by node. */
+  readonly #cutSince = new Map<string | SimNode, Instant>();
 
   constructor(timeline: Timeline, network: Network, random: Random) {
     this.timeline = timeline;
@@ -32,6 +34,7 @@ export class Net {
   /** Nothing reaches the node or leaves it, its own region included. */
   isolate(node: SimNode): void {
     this.#isolated.add(node);
+    this.#cutSince.set(node, this.timeline.now);
   }
 
   rejoin(node: SimNode): void {
@@ -42,6 +45,7 @@ export class Net {
   /** One direction between two regions. */
   cut(from: string, to: string): void {
     this.network.cut(from, to);
+    this.#cutSince.set(`${from}>${to}`, this.timeline.now);
   }
 
   mend(from: string, to: string): void {
@@ -53,6 +57,32 @@ export class Net {
     if (this.#isolated.size > 0 && (this.#isolated.has(from) || this.#isolated.has(to)))
       return true;
     return this.network.isCut(from.region, to.region);
+  }
+
+  /** When a way that is cut was cut. */
+  cutSince(from: SimNode, to: SimNode): Instant {
+    const marks = [from, to, `${from.region}>${to.region}`].map((each) => this.#cutSince.get(each));
+    return Math.max(...marks.map((each) => each ?? 0));
+  }
+
+  /** Finds out by a round trip whether somebody listens: `connected`, `refused`, or no answer at all. */
+  dial(
+    from: SimNode,
+    to: SimNode,
+    told: { readonly connected: () => void; readonly refused: () => void },
+  ): void {
+    if (!from.isUp || this.isCut(from, to)) return;
+    const { life } = from;
+    const there = this.network.delayMs(from.region, to.region);
+    this.timeline.after(there, () => {
+      if (!to.isHostUp || this.isCut(to, from)) return;
+      const isHeard = to.isUp;
+      this.timeline.after(this.network.delayMs(to.region, from.region), () => {
+        if (!from.isUp || from.life !== life) return;
+        if (isHeard) told.connected();
+        else told.refused();
+      });
+    });
   }
 
   /** What waits for a way to be there again; returned: stop waiting. */

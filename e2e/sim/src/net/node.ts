@@ -25,6 +25,7 @@ export class SimNode {
   readonly skew: ClockSkew;
   readonly #timeline: Timeline;
   #isUp = true;
+  #isHostUp = true;
   /** Counts starts: what belonged to a former life must not touch the present one. */
   #life = 1;
   readonly #dependents = new Set<Dependent>();
@@ -42,6 +43,11 @@ export class SimNode {
 
   get isUp(): boolean {
     return this.#isUp;
+  }
+
+  /** Its host says for a dead process that nobody listens. */
+  get isHostUp(): boolean {
+    return this.#isHostUp;
   }
 
   get life(): number {
@@ -90,6 +96,7 @@ export class SimNode {
 
   /** `byHost`: power or network is gone at once, nobody is told; else the host closes what the process had open. */
   crash(byHost = false): void {
+    if (byHost) this.#isHostUp = false;
     if (!this.#isUp) return;
     this.#isUp = false;
     const dependents = [...this.#dependents];
@@ -99,6 +106,7 @@ export class SimNode {
 
   /** A new life; who owns the node starts what runs on it. */
   revive(): void {
+    this.#isHostUp = true;
     if (this.#isUp) return;
     this.#isUp = true;
     this.#life += 1;
