@@ -1,10 +1,11 @@
 import { status } from "@grpc/grpc-js";
 import { type Etcd, startEtcd } from "@meridian/harness";
 import { AdminService, type StatusResponse } from "@meridian/proto/gen/admin_pb";
+import type { StateFrame } from "@meridian/proto/gen/sync_pb";
 import { formatVersion } from "@meridian/proto/snapshot";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { callUnary } from "./test-calls.ts";
-import { TestProxy } from "./test-proxy.ts";
+import { type Inbox, TestProxy } from "./test-proxy.ts";
 import { Rig, testPolicy, testRegions } from "./test-rig.ts";
 
 const { method } = AdminService;
@@ -22,6 +23,7 @@ beforeAll(async () => {
   }
 });
 afterAll(async () => {
+  for (const each of reporting) clearInterval(each);
   await Promise.all(rigs.toReversed().map((each) => each.stop()));
   await etcd?.stop();
 });
@@ -39,6 +41,35 @@ const proxyOf = (index: number) => {
   const region = testRegions[index] ?? "";
   return new TestProxy(rig(index).connect(`proxy-${region}`), region, `${region}-1`);
 };
+
+/** Proxies that report each second, by region, until the file's end. */
+const reporting: NodeJS.Timeout[] = [];
+
+function reportEachSecond(proxy: TestProxy, tokens: number): void {
+  const reports = proxy.reports();
+  const applied = { epoch: 1n, sequence: 1n };
+  const pools = [{ model: "llama", requests: 1, tokens }];
+  const send = () => {
+    if (reports.acks.ended === undefined) reports.send({ applied, pools, stateAgeMs: 100 });
+  };
+  send();
+  reporting.push(setInterval(send, 1_000));
+}
+
+/** Waits for a frame whose row is as wanted; shares in thousandths. */
+async function rowOf(
+  states: Inbox<StateFrame>,
+  isWanted: (row: ReadonlyMap<string, number>) => boolean,
+  withinMs: number,
+): Promise<ReadonlyMap<string, number>> {
+  const deadline = performance.now() + withinMs;
+  for (;;) {
+    const { outflows } = await states.next();
+    const row = new Map(outflows.map((each) => [each.region, each.share]));
+    if (isWanted(row)) return row;
+    if (performance.now() > deadline) throw new Error(`the row is ${JSON.stringify([...row])}`);
+  }
+}
 
 const patient = { timeout: 20_000, interval: 200 };
 
@@ -105,7 +136,28 @@ test("a drain given in one region reaches the proxies of another at once", async
   await callUnary(rig(1).operator, method.undrain, { what: { case: "region", value: "us-east" } });
 });
 
-test("a killed control plane is told as unreachable, and then as gone", async () => {
+test("what proxies report comes back as their region's row of the table", async () => {
+  // eu-west is asked for more than all regions together have, the others for next to nothing.
+  for (const index of [0, 1, 2]) reportEachSecond(proxyOf(index), index === 0 ? 100_000 : 1);
+  const states = proxyOf(0).states();
+  const isFull = (row: ReadonlyMap<string, number>) =>
+    [...row.values()].every((each) => each > 300);
+  const row = await rowOf(states, (each) => each.size === 2 && isFull(each), 30_000);
+  // All regions get as much: a third of it stays.
+  for (const share of row.values()) expect(share).toBeLessThan(345);
+  const { regions } = await states.next();
+  expect(regions.map((each) => each.pools[0]?.capacityTokens)).toEqual([1_000, 1_000, 1_000]);
+  const pool = regions.find((each) => each.name === "eu-west")?.pools[0];
+  expect(pool?.demandTokens).toBeGreaterThan(10_000);
+  // The others keep their own: the same table, by other control planes.
+  for (const index of [1, 2]) {
+    const other = await rowOf(proxyOf(index).states(), (each) => each.size === 2, 10_000);
+    expect([...other.values()]).toEqual([0, 0]);
+  }
+});
+
+test("a killed control plane is told as unreachable, then as gone, and its region's capacity fades", async () => {
+  const states = proxyOf(0).states();
   await rig(2).program.kill();
   const before = await statusBy(0);
   const dead = before.controlPlanes.find((each) => each.id === "control-ap-south");
@@ -118,6 +170,8 @@ test("a killed control plane is told as unreachable, and then as gone", async ()
     },
     { timeout: 40_000, interval: 500 },
   );
+  const row = await rowOf(states, (each) => each.get("ap-south") === 0, 60_000);
+  expect(row.get("us-east")).toBeGreaterThan(400);
   await rig(2).program.start();
 });
 

@@ -10,7 +10,7 @@ import { callUnary, connect } from "./test-calls.ts";
 
 export const testRegions = ["eu-west", "us-east", "ap-south"] as const;
 
-/** A policy with one backend in each region; `weight` makes it differ. */
+/** A policy with one backend in each region; `weight` makes it differ. Capacity: 1,000 tokens a second each. */
 export function testPolicy(weight = 1) {
   return {
     regions: testRegions.map((name) => ({ name })),
@@ -20,6 +20,7 @@ export function testPolicy(weight = 1) {
       url: "http://127.0.0.1:9",
       serves: [{ model: "llama" }],
       weight,
+      capacity: { tokensPerMinute: 60_000 },
     })),
     models: [{ name: "llama" }],
   };
