@@ -20,6 +20,8 @@ export type Pool = {
   readonly nameHashes: readonly number[];
   /** What each of them bears, as the policy says. */
   readonly capacities: readonly Capacity[];
+  /** Of these the requests at once; Infinity where the policy says nothing. */
+  readonly inFlightMax: readonly number[];
   /** Of the last look at it: the one thing here that changes. */
   readonly survey: PoolSurvey;
 };
@@ -139,6 +141,7 @@ function compilePools(
         model,
         ...pool,
         slots: pool.candidates.map((each) => each.slot),
+        inFlightMax: pool.capacities.map((each) => each.concurrencyMax ?? Number.POSITIVE_INFINITY),
         nameHashes: pool.candidates.map((each) => fnv1a(each.name)),
         survey: new PoolSurvey(pool.candidates.length),
       },
