@@ -21,7 +21,7 @@ const mark = {
   finished: 11,
 } as const;
 
-export class Checks implements Required<Omit<Checker, "name">> {
+export class Checks implements Required<Checker> {
   readonly #scene: Scene;
   readonly #checkers: readonly Checker[];
   readonly violations: Violation[] = [];

@@ -190,6 +190,8 @@ export class Backend {
   readonly server: ModelServer;
   readonly random: Random;
   readonly faults = noFaults();
+  /** Canaries inside. */
+  canaries = 0;
   /** false: power or network of its host is gone. */
   isHostUp = true;
 

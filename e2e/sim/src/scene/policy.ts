@@ -34,6 +34,10 @@ export function serverNames(region: RegionPlan): readonly string[] {
   return Array.from({ length: region.servers }, (_, at) => `${region.name}-llm-${at}`);
 }
 
+export function policyRegions(plan: FleetPlan): readonly string[] {
+  return plan.regions.map((each) => each.name);
+}
+
 /** A document for `parsePolicy`; `weights` by server where they are not 1. */
 export function policyDocument(
   plan: FleetPlan,

@@ -6,7 +6,8 @@ import { Checks } from "../check/checks.ts";
 import { ControlPlane } from "../control/control-plane.ts";
 import { policyKey } from "../control/policies.ts";
 import { Backend } from "../fleet/backend.ts";
-import { type ProxySabotage, SimProxy } from "../fleet/proxy.ts";
+import { SimProxy } from "../fleet/proxy.ts";
+import type { ProxySabotage } from "../fleet/proxy-notes.ts";
 import { referenceRtts, World } from "../kernel/world.ts";
 import { Net } from "../net/net.ts";
 import type { ClockSkew } from "../net/node.ts";
@@ -62,6 +63,8 @@ export class Scene {
   readonly drains = new Map<string, number>();
   /** What the newest policy says of weights. */
   weights: { readonly [server: string]: number } = {};
+  /** Proxies that were started again. */
+  restarts = 0;
   #sequence = 0;
   #ids = 0;
 
@@ -107,6 +110,21 @@ export class Scene {
 
   proxiesOf(region: string): readonly SimProxy[] {
     return [...this.proxies.values()].filter((each) => each.node.region === region);
+  }
+
+  /** Requests that may wait at each of a region's servers, by the plan. */
+  queueMaxOf(region: string): number {
+    return this.options.plan.regions.find((each) => each.name === region)?.size.queueMax ?? 0;
+  }
+
+  /** Nobody serves there, or has been able to until a moment ago. */
+  isHomeDown(region: string): boolean {
+    const servers = this.serversOf(region);
+    const down = servers.filter((each) => {
+      const trouble = this.troubles.get(each.server.name);
+      return trouble !== undefined && this.now - trouble.to < 10_000;
+    });
+    return down.length === servers.length || (this.drains.get(region) ?? 0) > this.now - 10_000;
   }
 
   /** Writes the policy anew, until the store has taken it. */
@@ -183,6 +201,7 @@ export class Scene {
 
   reviveProxy(proxy: SimProxy): void {
     if (proxy.node.isUp) return;
+    this.restarts += 1;
     proxy.node.revive();
     proxy.start();
   }
@@ -225,7 +244,7 @@ export class Scene {
         controls: this.#controlsFrom(region.name),
         backend: (server) => this.backends.get(server),
         peer: (origin) => this.#proxyAt(origin),
-        siblings: () => this.proxiesOf(region.name).filter((each) => each !== proxy),
+        proxiesOf: (name) => this.proxiesOf(name),
         notes: this.checks,
         sabotage: sabotage.proxy ?? {},
       });
@@ -274,7 +293,7 @@ export class Scene {
           random: random.fork(place),
           records,
           resolvers: resolversAt(timeline, this.dns, at, random.fork(`resolvers ${name}`)),
-          proxiesOf: (region) => this.proxiesOf(region),
+          proxiesOf: (region) => this.proxiesOf(region).filter((each) => each.isListed),
           demand,
           session: options.session,
           tenants: options.tenants,

@@ -4,7 +4,7 @@
 import type { Random } from "@meridian/proto/base";
 import type { AskerEnding, Served } from "../fleet/asker.ts";
 import type { Exchange } from "../fleet/exchange.ts";
-import type { SimProxy } from "../fleet/proxy.ts";
+import { fromClient, type SimProxy } from "../fleet/proxy.ts";
 import { Zipf } from "../kernel/draws.ts";
 import type { ClientEnding, Records, RequestRecord } from "../kernel/request.ts";
 import type { Timer } from "../kernel/timeline.ts";
@@ -196,21 +196,17 @@ class Ask {
     this.#connection = connection;
     this.#watch(turn);
     connection.send("near", () => {
-      exchange = proxy.take(
-        this.#record.request,
-        { arrivedFrom: undefined, isContinuation: false },
-        {
-          firstToken: (served) =>
-            connection.send("far", () => {
-              if (turn === this.#turn) this.#hearFirst(served);
-            }),
-          end: (ending) => {
-            connection.send("far", () => {
-              if (turn === this.#turn) this.#hearEnd(ending);
-            });
-          },
+      exchange = proxy.take(this.#record.request, fromClient, {
+        firstToken: (served) =>
+          connection.send("far", () => {
+            if (turn === this.#turn) this.#hearFirst(served);
+          }),
+        end: (ending) => {
+          connection.send("far", () => {
+            if (turn === this.#turn) this.#hearEnd(ending);
+          });
         },
-      );
+      });
       this.#exchange = exchange;
       notes.arrived(this.#record, exchange);
       exchange.start();
