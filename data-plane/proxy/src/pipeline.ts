@@ -1,12 +1,13 @@
 // The life of a request, as a list of stages. Each stage says whether the next one follows, whether the request waits
 // for something to happen (its body, a token, an end), or why it is refused. Refusals are settled like everything else.
 
+import { ownTenant } from "@meridian/data-core/engine";
 import { problem } from "@meridian/proto/base";
 import type { ClientError } from "@meridian/wire";
 import { authenticateRequest } from "./server/authenticate.ts";
 import type { Exchange } from "./server/exchange.ts";
 import { clientError, refusalError } from "./server/refusals.ts";
-import { requestFacts } from "./server/request-facts.ts";
+import { factsOfHead, requestFacts } from "./server/request-facts.ts";
 import { settle } from "./server/settle.ts";
 import { hop } from "./server/wire-headers.ts";
 
@@ -71,14 +72,29 @@ function whoAsks(exchange: Exchange): StageResult {
     return clientError("overloaded", [problem("not_ready", "", "this proxy has no policy yet")]);
   }
   if (arrival.arrivedFrom !== undefined) {
-    const tenant = request.headers[hop.tenant];
-    exchange.tenant = typeof tenant === "string" ? tenant : "";
-    return "next";
+    exchange.tenant = arrival.isSynthetic ? ownTenant : tenantOf(request.headers[hop.tenant]);
+    return refusedOnHead(exchange) ?? "next";
   }
   const tenant = authenticateRequest(serving, request);
   if (tenant.kind === "err") return clientError("authentication", [tenant.error]);
   exchange.tenant = tenant.value;
   return "next";
+}
+
+/** Nobody is sent on in the name of the proxies themselves. */
+function tenantOf(told: string | string[] | undefined): string {
+  return typeof told === "string" && told !== ownTenant ? told : "";
+}
+
+/** Before its body has come: only that the queue here is too long. What else speaks against it is looked at as always. */
+function refusedOnHead(exchange: Exchange): ClientError | undefined {
+  const { context } = exchange;
+  const now = context.clock.now();
+  const facts = factsOfHead(exchange, now);
+  const admission = facts === undefined ? undefined : context.engine.admit(facts, now);
+  if (admission?.kind !== "refused" || admission.refusal.queueMs === undefined) return undefined;
+  exchange.queueMs = admission.refusal.queueMs;
+  return refusalError(admission.refusal);
 }
 
 function decode(exchange: Exchange): StageResult {
@@ -120,6 +136,8 @@ function plan(exchange: Exchange): StageResult {
 
 function attempt(exchange: Exchange): StageResult {
   exchange.start();
+  // Its own call is on its way; where it is held, nobody has room for copies.
+  if (exchange.call !== undefined) exchange.context.shadows.offer(exchange);
   return "wait";
 }
 

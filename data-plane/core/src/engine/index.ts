@@ -1,5 +1,6 @@
 // The engine's door.
 
+export { ownTenant } from "../route/index.ts";
 export {
   type CallBuffers,
   type CallKnowledge,
@@ -22,9 +23,12 @@ export type {
   RequestHeaders,
   RequestKind,
   Serving,
+  SmallestQuestion,
   TargetReport,
   Usage,
 } from "./engine.ts";
 export { noHeaders } from "./engine.ts";
+export type { PoolOutlook } from "./pool-outlooks.ts";
 export { isAlone } from "./region-state.ts";
+export type { Shadow, ShadowSkip } from "./shadow.ts";
 export { anonymous } from "./table.ts";

@@ -2,11 +2,16 @@
 
 import { fnv1a, type Place, type Problem, problem } from "@meridian/proto/base";
 import { isReadableHeader } from "@meridian/proto/policy";
-import { type BackendView, formatVersion, type RegionView } from "@meridian/proto/snapshot";
+import {
+  type BackendView,
+  type CanaryView,
+  formatVersion,
+  type RegionView,
+} from "@meridian/proto/snapshot";
 import type { Candidate } from "../attempt/index.ts";
 import type { Slots } from "../load/index.ts";
-import { Router, type RoutingPolicy } from "../route/index.ts";
-import type { Serving } from "./engine.ts";
+import { ownTenant, Router, type RoutingPolicy } from "../route/index.ts";
+import type { Serving, SmallestQuestion } from "./engine.ts";
 import { PoolSurvey } from "./pool-survey.ts";
 
 /** Backends of this region that serve one model. */
@@ -55,6 +60,8 @@ export type Table = {
   readonly tenants: ReadonlyMap<string, TenantPlan>;
   /** Model → the slot that its demand is counted in, and in the load table what is held for it; sorted by model. */
   readonly poolSlots: ReadonlyMap<string, number>;
+  /** Route with a shadow → the slot that its copies are counted in. Where the table has no room there are no copies. */
+  readonly shadowSlots: ReadonlyMap<string, number>;
   /** Load-table id → one candidate for it, sorted by id. */
   readonly targets: ReadonlyMap<string, Candidate>;
 };
@@ -93,6 +100,7 @@ export function compileTable(
     ),
     tenants: compileTenants(view),
     poolSlots: compilePoolSlots(view, claim),
+    shadowSlots: compileShadowSlots(view, slots),
     targets,
   };
   return { table, problems };
@@ -173,6 +181,15 @@ function compilePoolSlots(view: RegionView, claim: Claim): ReadonlyMap<string, n
   return new Map(names.map((name) => [name, claim(`pool/${name}`)]));
 }
 
+function compileShadowSlots(view: RegionView, slots: Slots): ReadonlyMap<string, number> {
+  const found = new Map<string, number>();
+  for (const { name, shadow } of view.routes) {
+    const slot = shadow === undefined ? undefined : slots.claim(`shadow/${name}`);
+    if (slot !== undefined) found.set(name, slot);
+  }
+  return found;
+}
+
 function compilePeers(
   view: RegionView,
   claim: Claim,
@@ -218,6 +235,7 @@ function compileTenants(view: RegionView): ReadonlyMap<string, TenantPlan> {
     view.tenants.map((each) => [each.name, { name: each.name, residency: each.residency }]),
   );
   if (tenants.size === 0) tenants.set(anonymous, { name: anonymous, residency: [] });
+  tenants.set(ownTenant, { name: ownTenant, residency: [view.region] });
   return tenants;
 }
 
@@ -241,8 +259,27 @@ function makeServing(
     upstreams,
     headersRead: headersRead(policy),
     readsPrefix: policy.routes.some((each) => each.balance === "cache-aware"),
+    smallest: smallestQuestions(view),
   };
 }
+
+function smallestQuestions({ backends }: RegionView): readonly SmallestQuestion[] {
+  const questions = new Map<string, CanaryView["ask"]>();
+  for (const { serves, probe } of backends) {
+    for (const { model, as } of serves) {
+      const { canary } = probe;
+      const ask = canary?.as === as ? canary.ask : undefined;
+      if (ask !== undefined)
+        questions.set(model, ask.kind === "chat" ? { ...ask, maxTokens: 1 } : ask);
+      else if (!questions.has(model)) questions.set(model, guess);
+    }
+  }
+  return [...questions]
+    .map(([model, ask]) => ({ model, ask }))
+    .sort((a, b) => (a.model < b.model ? -1 : 1));
+}
+
+const guess = { kind: "chat", prompt: "Hi", maxTokens: 1 } as const;
 
 function headersRead({ routes }: RoutingPolicy): readonly string[] {
   const names = routes.flatMap(({ match, affinityHeader }) => [

@@ -16,9 +16,9 @@ type Attempt = ExplainedOutcome["attempts"][number];
 type Candidate = Attempt["candidate"];
 
 /** Numbers of one request; NaN stands for undefined. */
-const numbersEach = 14;
+const numbersEach = 15;
 /** Words of one request; the empty one stands for undefined. */
-const wordsEach = 13;
+const wordsEach = 14;
 const noneConsidered: Considered = { names: [], scores: [] };
 
 export class DecisionColumns {
@@ -50,6 +50,7 @@ export class DecisionColumns {
     numbers[from + 3] = finished.ownMs;
     numbers[from + 4] = finished.status;
     numbers[from + 5] = finished.stream ? 1 : 0;
+    numbers[from + 14] = finished.heldMs;
     const attempt = outcome?.attempts[0];
     this.#candidates[at] = attempt?.candidate;
     if (outcome === undefined || attempt === undefined) return;
@@ -91,10 +92,12 @@ export class DecisionColumns {
       region: word(7),
       arrivedFrom: word(8) === "" ? undefined : word(8),
       errorCode: word(9) === "" ? undefined : word(9),
+      shadow: word(13),
       arrivedAtMs: number(0),
       durationMs: number(1),
       firstTokenMs: known(number(2)),
       ownMs: number(3),
+      heldMs: number(14),
       status: number(4),
       stream: number(5) === 1,
       outcome: this.#readOutcome(at, word, number),
@@ -117,6 +120,7 @@ export class DecisionColumns {
     words[from + 10] = outcome === undefined ? "" : askedModel(finished.model, outcome);
     words[from + 11] = outcome?.route ?? "";
     words[from + 12] = outcome?.attempts[0]?.reason ?? "";
+    words[from + 13] = finished.shadow;
   }
 
   #readOutcome(

@@ -64,6 +64,8 @@ export function decisionRecord(
     ...(firstTokenMs === undefined ? {} : { firstTokenMs: rounded(firstTokenMs) }),
     durationMs: rounded(finished.durationMs),
     ownMs: rounded(finished.ownMs),
+    heldMs: rounded(finished.heldMs),
+    shadow: finished.shadow,
     continued: outcome?.attempts.some(hasContinued) ?? false,
     estimatedInputTokens: outcome?.facts.inputTokens ?? 0,
   });

@@ -3,6 +3,7 @@
 import type { Engine } from "@meridian/data-core/engine";
 import type { Clock } from "@meridian/proto/base";
 import type { ClientError, ClientProtocol } from "@meridian/wire";
+import type { Shadows } from "../shadow/shadows.ts";
 import type { Upstreams } from "../upstream/upstreams.ts";
 import type {
   DataServerSettings,
@@ -12,6 +13,7 @@ import type {
 } from "./data-server-options.ts";
 import type { Deadlines } from "./deadlines.ts";
 import type { Exchange } from "./exchange.ts";
+import type { HeldExchanges } from "./held-exchanges.ts";
 
 export type ServerContext = {
   readonly engine: Engine;
@@ -23,6 +25,8 @@ export type ServerContext = {
   readonly protocol: ClientProtocol;
   readonly upstreams: Upstreams;
   readonly deadlines: Deadlines;
+  readonly held: HeldExchanges;
+  readonly shadows: Shadows;
   readonly isDraining: () => boolean;
   readonly newRequestId: () => string;
   /** Goes on with a later stage of the pipeline. */

@@ -14,12 +14,13 @@ import type {
   UpstreamFailure,
 } from "@meridian/data-core/attempt";
 import { upstreamFailure } from "@meridian/data-core/attempt";
-import type { RequestFacts, RequestKind } from "@meridian/data-core/engine";
+import type { RequestFacts } from "@meridian/data-core/engine";
 import { assertNever, type Instant, problem } from "@meridian/proto/base";
 import type { ByteText, ClientError, DecodedRequest } from "@meridian/wire";
 import type { CallListener } from "../upstream/call-listener.ts";
 import { releasedBody } from "../upstream/released-body.ts";
 import { lingerMs, UpstreamCall } from "../upstream/upstream-call.ts";
+import type { Arrival } from "./arrival.ts";
 import { ClientAnswer } from "./client-answer.ts";
 import type { ServerContext } from "./context.ts";
 import { LiveCalls } from "./live-calls.ts";
@@ -32,19 +33,6 @@ import { answerHeaders, seamNote, upstreamHeaders, upstreamPath } from "./wire-h
 const heldBytesMax = 262_144;
 
 const stopped = problem("draining", "", "the proxy stopped before the answer was complete");
-
-/** Where a request came from. */
-export type Arrival = {
-  readonly kind: RequestKind;
-  /** The client's, when it gave one. */
-  readonly requestId: string;
-  /** Of this proxy's own making. */
-  readonly decisionId: string;
-  /** Region of the proxy that sent it on; undefined: a client. */
-  readonly arrivedFrom: string | undefined;
-  /** A label for metrics. */
-  readonly path: string;
-};
 
 export class Exchange implements CallListener {
   readonly context: ServerContext;
@@ -69,6 +57,8 @@ export class Exchange implements CallListener {
   committedAt: Instant | undefined;
   /** Of a request from abroad that was refused for it: how long it would have waited. */
   queueMs: number | undefined;
+  /** The model that a copy of it went to; "": to none. */
+  shadow = "";
   /** Code of the refusal, or of the error that ended a stream. */
   errorCode: string | undefined;
   /** The call whose answer the client gets; before the commit the newest. */
@@ -106,6 +96,11 @@ export class Exchange implements CallListener {
 
   wake(): void {
     this.#step({ kind: "tick" });
+  }
+
+  /** There may be a place for it now. */
+  room(): void {
+    this.#step({ kind: "room" });
   }
 
   /** Sends the head and what is held of the committed call. */
@@ -219,10 +214,17 @@ export class Exchange implements CallListener {
     if (attempts === undefined) return;
     const now = context.clock.now();
     const commands = attempts.step(event, now);
-    if (commands.length === 0) return;
+    if (commands.length > 0) this.#carryOutAll(commands, now);
+    // Whatever happened may have freed a place for somebody else.
+    context.held.wake();
+  }
+
+  #carryOutAll(commands: readonly AttemptCommand[], now: Instant): void {
     if (!this.answer.started) this.timing.run(now);
     for (const command of commands) this.#carryOut(command);
-    if (!this.answer.started) this.timing.wait(context.clock.now());
+    if (this.answer.started) return;
+    const isHeld = commands[0]?.kind === "hold";
+    this.timing.wait(this.context.clock.now(), isHeld ? "queue" : "upstream");
   }
 
   #carryOut(command: AttemptCommand): void {
@@ -231,6 +233,7 @@ export class Exchange implements CallListener {
         this.#call(command.attempt, command.choice, command.role);
         return;
       case "hold":
+        if (this.attempts !== undefined) this.context.held.add(this.attempts, this);
         return;
       case "cancel":
         this.#live.take(command.attempt)?.cancel();
