@@ -79,18 +79,28 @@ export function regionOutlook(
 const headroomFreshMs = 6_000;
 
 /** The region table, or where there is none the region's own last word, lets one more request go there. */
-export function mayGo(
-  { calls, sentAway, state }: PlanContext,
-  region: string,
-  model: string,
-  now: Instant,
-): boolean {
+export function mayGo(context: PlanContext, region: string, model: string, now: Instant): boolean {
+  const { calls, sentAway, state } = context;
   const share = state.outflowShare(model, region, now);
-  if (share !== undefined) return sentAway.mayGo(model, region, share, now);
+  if (share !== undefined) {
+    return sentAway.mayGo(model, region, share + lostShare(context, model, now), now);
+  }
   const { paths } = calls;
   const isFresh = paths.toldAgeMs(region, model, now) <= headroomFreshMs;
   const headroom = isFresh ? paths.headroom(region, model) : undefined;
   return headroom === undefined || headroom > 0;
+}
+
+/**
+ * What the table grants to regions whose way fails from here: no control plane sees that, and it would be granted to the
+ * others. Whether they have room for it they say themselves, on arrival.
+ */
+function lostShare({ calls, state, table }: PlanContext, model: string, now: Instant): number {
+  let lost = 0;
+  for (const { name } of table().peers) {
+    if (calls.paths.isFailing(name, now)) lost += state.outflowShare(model, name, now) ?? 0;
+  }
+  return lost;
 }
 
 /** The first that the region serves. */
