@@ -96,9 +96,9 @@ export class ControlPlane {
   start(): void {
     const { node, store } = this;
     const proxies = createProxies();
-    const health = new RegionHealth();
     const loads = new RegionLoads();
     const view = new RegionView(node);
+    const health = new RegionHealth((region) => view.signs.digest(region)?.verdicts);
     const published = (): Published | undefined => memory.published;
     const writer = new RegionWriter({ node, store, proxies, loads, view, health, published });
     const memory: Memory = {

@@ -88,8 +88,8 @@ export class RegionWriter {
     const hasProxies = proxies.list(now).some((each) => each.isFresh && each.region === region);
     if (!this.#mayTell(hasProxies, now)) return undefined;
     const judged = (name: string) => health.backend(name, now);
-    const from = { policy, proxies, loads, drains: view.drains(), judged };
-    return digestRegion(region, from, now);
+    const from = { policy, proxies, loads, drains: view.drains(), judged, wall: node.wall() };
+    return digestRegion(region, { ...from, former: view.signs.digest(region) }, now);
   }
 
   #mayTell(hasProxies: boolean, now: Instant): boolean {

@@ -1,5 +1,5 @@
-// Tries the ways to the other regions for one simulated proxy, by the real plan: asks how they stand, and now and then
-// sends a request of one token. Mirrors the shell's synthetic requests.
+// Tries the ways to the other regions for one simulated proxy, by the real plan: asks how they
+// stand. Mirrors the shell's synthetic requests.
 
 import { PathPlan, pathLimitMs, type RegionPaths } from "@meridian/data-core/locality";
 import type { Random } from "@meridian/proto/base";
@@ -35,9 +35,11 @@ export class PathProber {
 
   #tick(): void {
     const { node, siblings } = this.#ports;
-    for (const due of this.#plan.due(siblings(), node.now())) {
+    for (const due of this.#plan.due(siblings, node.now())) {
       const ended = (): void => this.#plan.ended(due);
-      this.#ask(due.region, pathLimitMs[due.kind], ended);
+      // What a request of one token shows goes into metrics alone.
+      if (due.kind === "inference") ended();
+      else this.#ask(due.region, pathLimitMs[due.kind], ended);
     }
   }
 
@@ -62,6 +64,8 @@ export class PathProber {
         isDone = true;
         const now = node.now();
         paths.noteRtt(region, now - sentAt, now);
+        const told = peer.engine.outlooks(peer.node.now());
+        for (const pool of told) paths.notePool(region, pool.model, pool, now);
         ended();
       },
     });

@@ -247,7 +247,7 @@ export const diurnalLoad: Scenario = {
     demand: Object.fromEntries(
       [us, eu, ap].map((name, at) => [
         name,
-        diurnal({ mean: easy * 1.8, swing: 4, dayMs: 120_000, shiftMs: at * 40_000 }),
+        diurnal({ mean: easy * 1.5, swing: 4, dayMs: 120_000, shiftMs: at * 40_000 }),
       ]),
     ),
   },

@@ -122,8 +122,8 @@ export const twoRegionsFull: Scenario = {
   seconds: 180,
   change: {
     demand: {
-      [us]: surge(steady(easy), { from: seconds(40), to: seconds(150), factor: 3.2 }),
-      [eu]: surge(steady(easy), { from: seconds(40), to: seconds(150), factor: 3.2 }),
+      [us]: surge(steady(easy), { from: seconds(40), to: seconds(150), factor: 2.5 }),
+      [eu]: surge(steady(easy), { from: seconds(40), to: seconds(150), factor: 2.5 }),
       [ap]: steady(easy * 0.25),
     },
   },

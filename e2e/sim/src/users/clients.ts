@@ -48,6 +48,9 @@ export type ClientsPorts = {
   readonly retries: number;
 };
 
+/** From a question to the end of its answer, roughly. */
+const usualAnswerMs = 4_000;
+
 /** What an SDK does. Source: openai-python and anthropic-sdk-python, `_calculate_retry_timeout`, max_retries = 2. */
 const backOff = { firstMs: 500, capMs: 8_000, jitter: 0.25 } as const;
 const connectMs = 5_000;
@@ -61,7 +64,20 @@ export class Clients {
   constructor(ports: ClientsPorts, fromMs: number) {
     this.#ports = ports;
     this.#zipf = new Zipf(ports.session.systemPrompts);
-    ports.net.timeline.at(fromMs, () => this.#nextSession());
+    ports.net.timeline.at(fromMs, () => {
+      this.#joinSessions(fromMs);
+      this.#nextSession();
+    });
+  }
+
+  /** Sessions that began before the run and are under way: without them demand would take a minute to build up. */
+  #joinSessions(fromMs: number): void {
+    const { demand, net, random, session } = this.#ports;
+    const turnMs = session.thinkMs * 1.4 + usualAnswerMs;
+    const underWay = Math.round((demand.rate(fromMs) * (session.turns - 1) * turnMs) / 1_000);
+    for (let n = 0; n < underWay; n++) {
+      net.timeline.after(random.next() * turnMs, () => this.#beginSession());
+    }
   }
 
   #nextSession(): void {
