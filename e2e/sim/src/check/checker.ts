@@ -13,6 +13,8 @@ import type { RequestRecord } from "../kernel/request.ts";
 import type { Scene } from "../scene/scene.ts";
 
 export type Checker = {
+  /** The engine has admitted a request. */
+  readonly began?: (exchange: Exchange) => void;
   readonly refused?: (exchange: Exchange, code: string) => void;
   readonly called?: (exchange: Exchange, call: NotedCall) => void;
   readonly spoke?: (exchange: Exchange, spoken: NotedSpeech) => void;

@@ -19,12 +19,15 @@ const mark = {
   arrived: 9,
   firstToken: 10,
   finished: 11,
+  began: 12,
 } as const;
 
 export class Checks implements Required<Checker> {
   readonly #scene: Scene;
   readonly #checkers: readonly Checker[];
   readonly violations: Violation[] = [];
+  /** Requests that clients' tries brought to proxies, and calls to model servers that came of them. */
+  readonly tally = { requests: 0, calls: 0 };
   readonly #counts = new Map<string, number>();
 
   constructor(scene: Scene, makers: { readonly [name: string]: CheckerMaker }) {
@@ -39,6 +42,12 @@ export class Checks implements Required<Checker> {
     return this.#counts;
   }
 
+  readonly began: Required<Checker>["began"] = (exchange) => {
+    this.#note(mark.began, exchange.request.id);
+    if (!exchange.isFromPeer) this.tally.requests += 1;
+    for (const each of this.#checkers) each.began?.(exchange);
+  };
+
   readonly refused: Required<Checker>["refused"] = (exchange, code) => {
     this.#note(mark.refused, exchange.request.id);
     for (const each of this.#checkers) each.refused?.(exchange, code);
@@ -46,6 +55,7 @@ export class Checks implements Required<Checker> {
 
   readonly called: Required<Checker>["called"] = (exchange, call) => {
     this.#note(mark.called, exchange.request.id, call.attempt, call.candidate.slot);
+    if (call.candidate.kind === "backend") this.tally.calls += 1;
     for (const each of this.#checkers) each.called?.(exchange, call);
   };
 

@@ -5,6 +5,7 @@ import { sortedEntries } from "@meridian/control-core/watch";
 import { type AttemptRecord, callBudgetLimits, ruleOf } from "@meridian/data-core/attempt";
 import type { Version } from "@meridian/proto/gen/snapshot_pb";
 import { compareVersions, formatVersion } from "@meridian/proto/snapshot";
+import type { SimProxy } from "../fleet/proxy.ts";
 import { serverNames } from "../scene/policy.ts";
 import type { CheckerMaker } from "./checker.ts";
 
@@ -71,34 +72,47 @@ export const boundedQueues: CheckerMaker = (scene, violate) => ({
   },
 });
 
-/** What a route's budget allows beyond one call per request. */
-const budgetShare = 0.1;
+/** Share of requests that may be called again, as the scenarios' policy has it. */
+const retryShare = 0.1;
+/** A call is made up to a second after it was paid for, and the floor goes on filling meanwhile. */
+const purseSlack = 12;
 
-/** Calls beyond each request's first that cost somebody work stay within the retry budget: share, burst, and floor by time. */
+/** Per proxy, the retry budget counted anew: retries after failures that had cost somebody work never exceed it. */
 export const retryBudget: CheckerMaker = (scene, violate) => {
-  const { burst, floorPerSecond } = callBudgetLimits.retry;
-  let requests = 0;
-  let retries = 0;
+  const { burst, floorPerSecond, savedMax } = callBudgetLimits.retry;
+  type Purse = { life: number; left: number; at: number };
+  const purses = new Map<string, Purse>();
+  const purseOf = ({ node }: SimProxy): Purse => {
+    const known = purses.get(node.name);
+    if (known?.life === node.life) return known;
+    const purse = { life: node.life, left: burst, at: scene.now };
+    purses.set(node.name, purse);
+    return purse;
+  };
   return {
-    ended: (exchange) => {
-      requests += 1;
-      retries += costlyRetries(exchange.attempts?.records() ?? []);
+    began: ({ proxy }) => {
+      const purse = purseOf(proxy);
+      if (purse.left < savedMax) purse.left = Math.min(savedMax, purse.left + retryShare);
     },
-    atEnd: () => {
-      const lives = scene.proxies.size + scene.restarts;
-      const floor = floorPerSecond * (scene.now / 1_000) * scene.proxies.size;
-      const most = requests * budgetShare + burst * lives + floor;
-      if (retries > most) violate(`${retries} retries for ${requests} requests, ${most} at most`);
+    called: (exchange, { role }) => {
+      const records = exchange.attempts?.records() ?? [];
+      if (role !== "retry" || !isCostly(records, records.length - 1)) return;
+      const purse = purseOf(exchange.proxy);
+      const gain = ((scene.now - purse.at) / 1_000) * floorPerSecond;
+      if (purse.left < burst) purse.left = Math.min(burst, purse.left + gain);
+      purse.at = scene.now;
+      purse.left -= 1;
+      if (purse.left >= -purseSlack) return;
+      violate(`${exchange.proxy.node.name} retries request ${exchange.request.id} on credit`);
+      purse.left = 0;
     },
   };
 };
 
-/** Calls after a failure that had cost a server or another region some work. */
-export function costlyRetries(records: readonly AttemptRecord[]): number {
-  return records.filter(({ role }, at) => {
-    const before = records[at - 1]?.failure;
-    return role === "retry" && before !== undefined && ruleOf(before).spends;
-  }).length;
+/** The call before had failed, and cost a server or another region some work. */
+function isCostly(records: readonly AttemptRecord[], at: number): boolean {
+  const before = records[at - 1]?.failure;
+  return before !== undefined && ruleOf(before).spends;
 }
 
 /** Of a region's demand, in one second. Frames are a second apart, and a little jitter is not a jump. */
@@ -177,7 +191,7 @@ const writesPerSecondMax = 5;
 /** The store is written seldom. */
 export const fewWrites: CheckerMaker = (scene, violate) => ({
   atEnd: () => {
-    const writes = [...scene.controls.values()].reduce((sum, each) => sum + each.writes, 0);
+    const writes = scene.store.leader()?.rows.etcd.revision ?? 0;
     const rate = writes / (scene.now / 1_000);
     if (rate > writesPerSecondMax) violate(`${rate.toFixed(1)} writes in a second`);
   },

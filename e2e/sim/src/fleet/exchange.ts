@@ -96,6 +96,7 @@ export class Exchange {
     this.#route = admission.route;
     this.attempts = engine.begin(this.facts, node.now());
     this.proxy.began(this, this.attempts);
+    notes.began(this);
     this.#step({ kind: "start" });
   }
 

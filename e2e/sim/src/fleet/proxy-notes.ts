@@ -10,6 +10,7 @@ import type { SimProxy } from "./proxy.ts";
 
 /** What the world's checkers are told of proxies. */
 export type ProxyNotes = {
+  readonly began: (exchange: Exchange) => void;
   readonly refused: (exchange: Exchange, code: string) => void;
   readonly called: (exchange: Exchange, call: NotedCall) => void;
   readonly spoke: (exchange: Exchange, spoken: NotedSpeech) => void;

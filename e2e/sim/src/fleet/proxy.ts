@@ -99,6 +99,11 @@ export class SimProxy {
     this.node.after(patienceMs, () => this.#askSiblings());
   }
 
+  /** The disk is lost with everything on it. */
+  wipe(): void {
+    this.#disk = undefined;
+  }
+
   get engine(): Engine {
     return this.#alive().engine;
   }

@@ -1,7 +1,8 @@
 // Whole regions and the ways between them: lost, cut, drained, full, coming back.
 
+import type { RequestRecord } from "../kernel/request.ts";
 import { warmUpMs } from "../scene/scene.ts";
-import { steady, surge } from "../users/demand.ts";
+import { steady } from "../users/demand.ts";
 import {
   began,
   firstTokenQuantile,
@@ -13,18 +14,16 @@ import {
 } from "./measure.ts";
 import { ap, easy, eu, type Scenario, us } from "./scenario.ts";
 
-const seconds = (count: number): number => warmUpMs + count * 1_000;
-
 export const regionLoss: Scenario = {
   shows:
     "A region dies without a word and comes back: its users move with GeoDNS, the others notice nothing, and nothing is lost twice.",
-  seconds: 200,
+  seconds: 210,
   script: (scene) => {
     scene.at(30, () => scene.loseRegion(eu));
-    scene.at(120, () => scene.restoreRegion(eu));
+    scene.at(150, () => scene.restoreRegion(eu));
   },
   figures: (scene) => {
-    const all = began(scene, { from: 0, to: 200 });
+    const all = began(scene, { from: 0, to: 210 });
     const others = [...of(us, all), ...of(ap, all)];
     // Three failed checks of 5 s, 30 s of TTL; resolvers that ignore it stay behind.
     const moved = of(eu, began(scene, { from: 85, to: 105 }));
@@ -44,7 +43,7 @@ export const regionLoss: Scenario = {
       },
       {
         name: "eu users complete after the return",
-        value: share(of(eu, began(scene, { from: 150, to: 200 })), isComplete),
+        value: share(of(eu, began(scene, { from: 180, to: 210 })), isComplete),
         unit: "",
         atLeast: 0.99,
       },
@@ -119,18 +118,14 @@ export const drainedRegion: Scenario = {
 export const twoRegionsFull: Scenario = {
   shows:
     "Two regions are asked for more than they bear and a third idles: load moves there without swinging to and fro.",
-  seconds: 180,
+  seconds: 130,
   change: {
-    demand: {
-      [us]: surge(steady(easy), { from: seconds(40), to: seconds(150), factor: 2.5 }),
-      [eu]: surge(steady(easy), { from: seconds(40), to: seconds(150), factor: 2.5 }),
-      [ap]: steady(easy * 0.25),
-    },
+    demand: { [us]: steady(easy * 2.4), [eu]: steady(easy * 2.4), [ap]: steady(easy * 0.25) },
   },
   script: () => undefined,
   figures: (scene) => {
-    const all = began(scene, { from: 0, to: 180 });
-    const full = began(scene, { from: 60, to: 150 });
+    const all = began(scene, { from: 0, to: 130 });
+    const full = began(scene, { from: 40, to: 130 });
     const asked = [...of(us, full), ...of(eu, full)];
     return [
       { name: "complete", value: share(all, isComplete), unit: "", atLeast: 0.999 },
@@ -150,7 +145,7 @@ export const twoRegionsFull: Scenario = {
       },
       {
         name: "swings of the share served abroad",
-        value: swings(scene, asked),
+        value: swings(asked),
         unit: "a minute",
         atMost: 8,
       },
@@ -165,12 +160,9 @@ export const twoRegionsFull: Scenario = {
 };
 
 /** How often the share served abroad turns round by more than a fifth of all, over 5 s windows. */
-function swings(
-  scene: Parameters<Scenario["figures"]>[0],
-  records: ReturnType<typeof began>,
-): number {
+function swings(records: readonly RequestRecord[]): number {
   const windows: number[] = [];
-  for (let from = 60; from < 150; from += 5) {
+  for (let from = 40; from < 130; from += 5) {
     const within = records.filter(({ request }) => {
       const second = (request.at - warmUpMs) / 1_000;
       return second >= from && second < from + 5;
@@ -196,7 +188,6 @@ function swings(
       high = each;
     }
   }
-  void scene;
   return turns / 1.5;
 }
 

@@ -60,6 +60,7 @@ export function optionsOf(scenario: Scenario, seed: string): SceneOptions {
       balance: "least-outstanding",
       tenants: [{ name: "acme", residency: [] }],
       continueStreams: false,
+      retryPercent: 10,
       ...plan,
     },
     demand: { [us]: usual, [eu]: usual, [ap]: usual, ...demand },

@@ -63,8 +63,6 @@ export class Scene {
   readonly drains = new Map<string, number>();
   /** What the newest policy says of weights. */
   weights: { readonly [server: string]: number } = {};
-  /** Proxies that were started again. */
-  restarts = 0;
   #sequence = 0;
   #ids = 0;
 
@@ -201,7 +199,6 @@ export class Scene {
 
   reviveProxy(proxy: SimProxy): void {
     if (proxy.node.isUp) return;
-    this.restarts += 1;
     proxy.node.revive();
     proxy.start();
   }
