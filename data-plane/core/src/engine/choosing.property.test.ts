@@ -229,7 +229,7 @@ class RandomWorld {
     for (const kind of ["start", "client-gone"] as const) {
       this.#note(shadow.attempts.step({ kind }, this.#now), "copy");
     }
-    shadow.end();
+    shadow.end({ inputTokens: 0, outputTokens: 0, exact: true }, this.#now);
   }
 
   /** Of the newest call of a request. */
@@ -328,5 +328,5 @@ test("everybody who waits is sent, refused or gone in time, and nobody is counte
     }),
     { numRuns: 300 },
   );
-  expect(holds).toBeGreaterThan(50);
+  expect(holds).toBeGreaterThan(20);
 });

@@ -9,6 +9,7 @@ import type {
   Ending,
   UpstreamFailure,
 } from "@meridian/data-core/attempt";
+import type { Usage } from "@meridian/data-core/engine";
 import { assertNever, type Clock, type Instant } from "@meridian/proto/base";
 import type { ByteText, ClientProtocol, DecodedRequest } from "@meridian/wire";
 import type { HeaderList } from "../server/client-answer.ts";
@@ -39,13 +40,17 @@ export type CopiedRequest = {
   readonly text: ByteText;
 };
 
-export type ShadowEnd = Pick<FinishedShadow, "outcome" | "firstTokenMs">;
+export type ShadowEnd = Pick<FinishedShadow, "outcome" | "firstTokenMs"> & {
+  /** As the model server told it, else estimated. */
+  readonly usage: Usage;
+};
 
 export class ShadowCopy implements CallListener, Sleeper {
   sleepsAt = -1;
   readonly #parts: ShadowParts;
   readonly #attempts: Attempts;
   readonly #ended: (end: ShadowEnd) => void;
+  readonly #inputTokens: number;
   #request: CopiedRequest | undefined;
   #call: UpstreamCall | undefined;
   #bytes = 0;
@@ -59,6 +64,7 @@ export class ShadowCopy implements CallListener, Sleeper {
     this.#parts = parts;
     this.#attempts = attempts;
     this.#request = request;
+    this.#inputTokens = request.decoded.inputTokens;
     this.#ended = ended;
   }
 
@@ -198,12 +204,20 @@ export class ShadowCopy implements CallListener, Sleeper {
     });
   }
 
+  #usage(): Usage {
+    const call = this.#call;
+    const told = call?.usage ?? call?.tap?.usage;
+    if (told !== undefined) return { ...told, exact: true };
+    const outputTokens = call?.tap?.contentEvents ?? call?.rawTokens() ?? 0;
+    return { inputTokens: this.#inputTokens, outputTokens, exact: false };
+  }
+
   #end(outcome: ShadowEnd["outcome"]): void {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#request = undefined;
     this.#parts.deadlines.unwatch(this);
-    this.#ended({ outcome, firstTokenMs: firstTokenMs(this.#attempts) });
+    this.#ended({ outcome, firstTokenMs: firstTokenMs(this.#attempts), usage: this.#usage() });
   }
 }
 

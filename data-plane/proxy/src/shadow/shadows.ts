@@ -47,8 +47,9 @@ export class Shadows {
     const request = { requestId: exchange.arrival.requestId, decoded, text };
     const copy = new ShadowCopy(this.#parts, { attempts: shadow.attempts, request }, (end) => {
       this.#live.delete(copy);
-      shadow.end();
-      metrics.shadowed({ route, model, ...end });
+      const { outcome, firstTokenMs, usage } = end;
+      shadow.end(usage, clock.now());
+      metrics.shadowed({ route, model, outcome, firstTokenMs });
     });
     this.#live.add(copy);
     // The request's own call is written first.
