@@ -160,10 +160,10 @@ export const retryStorm: Scenario = {
     "All servers fail for eight seconds at double load, and clients try again: calls stay within 1.1 per request, and ten seconds after it all is well.",
   seconds: 110,
   change: {
-    // Few proxies with much to do: a budget's floor and burst are each proxy's own.
+    // One proxy with as much to do as in the field: a budget's floor and burst are each proxy's own.
     proxies: 1,
-    servers: 6,
-    demand: { [us]: steady(easy * 3.4), [eu]: steady(easy * 3.4), [ap]: steady(easy * 3.4) },
+    servers: { [us]: 14, [eu]: 1, [ap]: 1 },
+    demand: { [us]: steady(easy * 7.5), [eu]: steady(easy / 10), [ap]: steady(easy / 10) },
   },
   script: (scene) => {
     scene.at(20, () => {

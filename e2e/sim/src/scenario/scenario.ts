@@ -21,7 +21,8 @@ export type Scenario = {
 /** What differs from the usual fleet. */
 export type SceneChange = {
   readonly plan?: Partial<FleetPlan>;
-  readonly servers?: number;
+  /** Of each region, where it is not three. */
+  readonly servers?: { readonly [region: string]: number };
   readonly proxies?: number;
   readonly demand?: { readonly [region: string]: DemandShape };
 } & Partial<Omit<SceneOptions, "plan" | "seed" | "demand" | "demandUntilMs">>;
@@ -40,15 +41,15 @@ const places = [
 export const easy = 2;
 
 /** Requests under way have so long to end, and the fleet to come to rest. */
-export const restMs = 75_000;
+export const restMs = 60_000;
 
 /** Options of a run. Three regions of two proxies and three servers; five members of the store, two and two and one. */
 export function optionsOf(scenario: Scenario, seed: string): SceneOptions {
-  const { plan = {}, servers = 3, proxies = 2, demand, ...rest } = scenario.change ?? {};
+  const { plan = {}, servers = {}, proxies = 2, demand, ...rest } = scenario.change ?? {};
   const regions: readonly RegionPlan[] = places.map((place) => ({
     ...place,
     proxies,
-    servers,
+    servers: servers[place.name] ?? 3,
     size: serverSizes.small,
   }));
   const usual = steady(easy);

@@ -41,6 +41,8 @@ export type Sabotage = {
 
 /** Control planes find a leader, a policy and each other before anybody asks. */
 export const warmUpMs = 12_000;
+/** After a trouble a server is out for a time, then proves itself by 34 good answers and more (docs/health.md). */
+const provingMs = 90_000;
 const policyAtMs = 5_000;
 const userRttMs = 20;
 const dnsTtlMs = 30_000;
@@ -115,12 +117,12 @@ export class Scene {
     return this.options.plan.regions.find((each) => each.name === region)?.size.queueMax ?? 0;
   }
 
-  /** Nobody serves there, or has been able to until a moment ago. */
+  /** Every server there has or had something wrong, and may not have proved itself since; or the region is drained. */
   isHomeDown(region: string): boolean {
     const servers = this.serversOf(region);
     const down = servers.filter((each) => {
       const trouble = this.troubles.get(each.server.name);
-      return trouble !== undefined && this.now - trouble.to < 10_000;
+      return trouble !== undefined && this.now - trouble.to < provingMs;
     });
     return down.length === servers.length || (this.drains.get(region) ?? 0) > this.now - 10_000;
   }

@@ -29,7 +29,9 @@ export async function sweep(
   return results.flatMap((each) => (each === undefined ? [] : [each]));
 
   async function runThread(): Promise<void> {
-    const worker = new Worker(new URL("./sweep-worker.ts", import.meta.url));
+    // Most of what a run makes is gone a moment later: with room for it collections are few.
+    const resourceLimits = { maxYoungGenerationSizeMb: 64 };
+    const worker = new Worker(new URL("./sweep-worker.ts", import.meta.url), { resourceLimits });
     try {
       for (let at = next++; at < tasks.length; at = next++) {
         const task = tasks[at];
