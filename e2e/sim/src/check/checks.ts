@@ -24,7 +24,7 @@ const mark = {
 
 export class Checks implements Required<Checker> {
   readonly #scene: Scene;
-  readonly #checkers: readonly Checker[];
+  readonly #checkers: Checker[];
   readonly violations: Violation[] = [];
   /** Requests that clients' tries brought to proxies, and calls to model servers that came of them. */
   readonly tally = { requests: 0, calls: 0 };
@@ -35,6 +35,11 @@ export class Checks implements Required<Checker> {
     this.#checkers = Object.entries(makers).map(([name, make]) =>
       make(scene, (message) => this.#violate(name, message)),
     );
+  }
+
+  /** One more who is told everything. */
+  listen(checker: Checker): void {
+    this.#checkers.push(checker);
   }
 
   /** By checker. */

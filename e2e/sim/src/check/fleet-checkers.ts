@@ -60,7 +60,8 @@ export const boundedQueues: CheckerMaker = (scene, violate) => ({
       const { waiting, running } = server.metrics();
       const { slots } = server.size;
       if (running > slots) violate(`${server.name} runs ${running} on ${slots} slots`);
-      if (waiting > scene.queueMaxOf(server.region)) violate(`${waiting} wait at ${server.name}`);
+      if (waiting > (scene.queueMax[server.region] ?? 0))
+        violate(`${waiting} wait at ${server.name}`);
     }
     for (const proxy of scene.proxies.values()) {
       if (!proxy.node.isUp) continue;

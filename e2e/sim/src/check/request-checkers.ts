@@ -11,6 +11,12 @@ export const noSilentTruncation: CheckerMaker = (_, violate) => ({
       const got = `${outputTokens} of ${request.outputTokens} tokens`;
       violate(`request ${request.id} was told to be complete with ${got}`);
     }
+    if (told?.kind === "complete" && told.reading !== undefined && told.reading !== "complete") {
+      violate(`request ${request.id} was whole and reads as ${told.reading}`);
+    }
+    if (told?.kind === "broken" && told.reading !== undefined && told.reading !== "error") {
+      violate(`request ${request.id} broke off and reads as ${told.reading}`);
+    }
     if (ending === "refused" && firstTokenAt !== undefined) {
       violate(`request ${request.id} got tokens and then a refusal`);
     }

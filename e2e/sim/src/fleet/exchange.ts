@@ -16,6 +16,7 @@ import type { SimRequest } from "../kernel/request.ts";
 import type { Timer } from "../kernel/timeline.ts";
 import type { Asker, AskerEnding, Served } from "./asker.ts";
 import type { SimProxy } from "./proxy.ts";
+import { type ClientReading, readAsClient } from "./spoken-answer.ts";
 
 /** One call of an exchange, to a backend or to a peer. */
 export type UpstreamCall = {
@@ -26,6 +27,8 @@ export type UpstreamCall = {
   readonly outputTokens: () => number;
   /** Its answer came to its true end. */
   readonly isTrueEnd: () => boolean;
+  /** The bytes that were passed on; undefined: it is not spoken. */
+  readonly sent: () => string | undefined;
 };
 
 export type CallEvents = {
@@ -62,6 +65,8 @@ export class Exchange {
   #served: Served | undefined;
   /** The call whose answer the asker hears. */
   #speaker: Live | undefined;
+  /** Everybody who was heard. */
+  readonly #spoke = new Set<Live>();
   /** Tokens that its asker had before it asked. */
   readonly #givenTokens: number;
   /** Tokens of speakers that broke off. */
@@ -229,6 +234,7 @@ export class Exchange {
     if (live === undefined) return;
     this.proxy.notes.spoke(this, { attempt, kind, role: live.role });
     this.#speaker = live;
+    this.#spoke.add(live);
     this.#committedAt ??= this.proxy.node.now();
     if (kind === "commit" && this.#served !== undefined) this.#asker.firstToken(this.#served);
   }
@@ -285,7 +291,12 @@ export class Exchange {
     const outputTokens = this.outputTokens();
     switch (ending.kind) {
       case "complete":
-        return { kind: "complete", isTrue: this.#speaker?.call.isTrueEnd() ?? false, outputTokens };
+        return {
+          kind: "complete",
+          isTrue: this.#speaker?.call.isTrueEnd() ?? false,
+          outputTokens,
+          reading: this.#readByClient(undefined),
+        };
       case "rejected":
         return { kind: "refused", status: 400, code: "rejected", retryAfterMs: undefined };
       case "refused": {
@@ -294,12 +305,23 @@ export class Exchange {
         return { kind: "refused", status: 503, code, retryAfterMs: retryAfterMs ?? 1_000 };
       }
       case "broken":
-        return { kind: "broken", failure: ending.failure, outputTokens };
+        return {
+          kind: "broken",
+          failure: ending.failure,
+          outputTokens,
+          reading: this.#readByClient(ending.failure),
+        };
       case "client-gone":
         return undefined;
       default:
         return assertNever(ending);
     }
+  }
+
+  /** undefined: the bytes of this answer are not modelled, or not from one call alone. */
+  #readByClient(failure: UpstreamFailure | undefined): ClientReading | undefined {
+    const sent = this.#spoke.size === 1 ? [...this.#spoke][0]?.call.sent() : undefined;
+    return sent === undefined ? undefined : readAsClient(sent, failure);
   }
 
   #tellEnd(ending: AskerEnding | undefined): void {

@@ -96,6 +96,9 @@ export class PeerCall implements UpstreamCall {
     return this.#isOver ? this.#outputTokens : (this.#remote?.outputTokens() ?? 0);
   };
 
+  /** What crosses regions is not modelled byte for byte. */
+  readonly sent = (): undefined => undefined;
+
   readonly isTrueEnd = (): boolean => {
     return this.#isTrueEnd;
   };

@@ -16,6 +16,7 @@ import { type CallEvents, Exchange, type UpstreamCall } from "./exchange.ts";
 import { PeerCall } from "./peer-call.ts";
 import { ProxyLife } from "./proxy-life.ts";
 import type { ProxyNotes, ProxySabotage } from "./proxy-notes.ts";
+import { spokenEvery } from "./spoken-answer.ts";
 
 export type ProxyPorts = {
   readonly net: Net;
@@ -225,16 +226,24 @@ export class SimProxy {
     };
     const { name, region } = backend.server;
     const isRemote = exchange.isFromPeer;
-    const call = new BackendCall(this.timeline, backend, job, {
-      ...events,
-      firstToken: (hitTokens) => events.firstToken({ backend: name, region, hitTokens, isRemote }),
-    });
+    const isSpoken = !exchange.isFromPeer && spoken === 0 && request.id % spokenEvery === 0;
+    const call = new BackendCall(
+      this.timeline,
+      backend,
+      { job, isSpoken },
+      {
+        ...events,
+        firstToken: (hitTokens) =>
+          events.firstToken({ backend: name, region, hitTokens, isRemote }),
+      },
+    );
     return {
       start: () => call.start(),
       cancel: () => call.cancel(),
       lastTokenAt: () => call.lastTokenAt(),
       outputTokens: () => call.outputTokens,
       isTrueEnd: () => call.ending === "complete",
+      sent: () => call.words?.sent,
     };
   }
 
@@ -251,6 +260,7 @@ const deadCall: UpstreamCall = {
   lastTokenAt: () => undefined,
   outputTokens: () => 0,
   isTrueEnd: () => false,
+  sent: () => undefined,
 };
 
 function factsOf(

@@ -65,6 +65,8 @@ export class Scene {
   readonly drains = new Map<string, number>();
   /** What the newest policy says of weights. */
   weights: { readonly [server: string]: number } = {};
+  /** Requests that may wait at each of a region's servers. */
+  readonly queueMax: { [region: string]: number } = {};
   #sequence = 0;
   #ids = 0;
 
@@ -82,7 +84,10 @@ export class Scene {
     this.checks = new Checks(this, makers);
     this.operator = new StoreClient(this.store, this.net.addNode("operator", this.home), random);
     for (const { name } of options.plan.regions) this.#addControl(name);
-    for (const region of options.plan.regions) this.#addRegion(region, sabotage);
+    for (const region of options.plan.regions) {
+      this.queueMax[region.name] = region.size.queueMax;
+      this.#addRegion(region, sabotage);
+    }
     this.dns = this.#addDns();
     this.#addClients();
     timeline.at(policyAtMs, () => this.applyPolicy(this.weights));
@@ -110,11 +115,6 @@ export class Scene {
 
   proxiesOf(region: string): readonly SimProxy[] {
     return [...this.proxies.values()].filter((each) => each.node.region === region);
-  }
-
-  /** Requests that may wait at each of a region's servers, by the plan. */
-  queueMaxOf(region: string): number {
-    return this.options.plan.regions.find((each) => each.name === region)?.size.queueMax ?? 0;
   }
 
   /** Every server there has or had something wrong, and may not have proved itself since; or the region is drained. */
