@@ -95,12 +95,16 @@ const idleShare = 0.5;
 const idleForMs = 5_000;
 /** After a trouble or a drain a region earns its trust anew: proving, slow start, verdicts. */
 const recoverMs = 90_000;
+/** Who was called slow has half its weight or less, and its weight back some time later. */
+const doubtedMs = 15_000;
 /** One in a thousand, for the few that a second's race explains. */
 const leavesMax = 0.001;
 
 /** A request leaves its region only where the region is expected to miss the objective. */
 export const localFirst: CheckerMaker = (scene, violate) => {
   const idleSince = new Map<string, number>();
+  /** By server: when it was last called anything but healthy; Infinity: it still is. */
+  const doubtedAt = new Map<string, number>();
   const bound = new Map(scene.options.plan.tenants.map((each) => [each.name, each.residency]));
   let asked = 0;
   let left = 0;
@@ -112,7 +116,8 @@ export const localFirst: CheckerMaker = (scene, violate) => {
       const trouble = scene.troubles.get(name);
       const isTrusted = trouble === undefined || scene.now - trouble.to > recoverMs;
       const since = idleSince.get(name) ?? Number.POSITIVE_INFINITY;
-      return isTrusted && scene.weights[name] !== 0 && scene.now - since >= idleForMs;
+      const isDoubted = scene.now - (doubtedAt.get(name) ?? Number.NEGATIVE_INFINITY) < doubtedMs;
+      return isTrusted && !isDoubted && scene.weights[name] !== 0 && scene.now - since >= idleForMs;
     });
   const sample = (): void => {
     for (const { server } of scene.backends.values()) {
@@ -124,6 +129,9 @@ export const localFirst: CheckerMaker = (scene, violate) => {
   };
   scene.world.timeline.every(250, sample);
   return {
+    verdict: (_, { name, verdict }) => {
+      doubtedAt.set(name, verdict === "healthy" ? scene.now : Number.POSITIVE_INFINITY);
+    },
     called: ({ isFromPeer, proxy, request }, { candidate, role, reason }) => {
       if (isFromPeer || role !== "first") return;
       asked += 1;

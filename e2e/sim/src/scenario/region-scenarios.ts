@@ -228,7 +228,6 @@ export const thunderingReturn: Scenario = {
         name: "eu users served at home at the end",
         value: share(of(eu, began(scene, { from: 250, to: 270 })), (each) => each.servedIn === eu),
         unit: "",
-        atLeast: 0.5,
       },
       {
         name: "recovered after the loss",
