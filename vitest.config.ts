@@ -10,7 +10,7 @@ export default defineConfig({
           name: "unit",
           include: [
             "{proto,control-plane,data-plane,deploy}/**/src/**/*.test.ts",
-            "e2e/{harness,tidy,bench,conformance}/src/**/*.test.ts",
+            "e2e/{harness,tidy,bench,conformance,sim}/src/**/*.test.ts",
           ],
           testTimeout: 20_000,
         },

@@ -33,6 +33,14 @@ const allowed: { readonly [F in Folder]: readonly string[] } = {
     "@meridian/data-core",
   ],
   "e2e/conformance": ["@meridian/harness", "@meridian/bench/report", "@meridian/proto/base"],
+  "e2e/sim": [
+    "@meridian/control-core",
+    "@meridian/data-core",
+    "@meridian/wire",
+    "@meridian/proto",
+    "@meridian/control-server/store",
+    "@meridian/bench/report",
+  ],
   "e2e/tidy": [],
   "deploy/local": ["@meridian/harness", "@meridian/proto/base"],
 };

@@ -19,6 +19,7 @@ export const packages = {
   "e2e/tests": { name: "@meridian/e2e-tests", pure: false },
   "e2e/bench": { name: "@meridian/bench", pure: false },
   "e2e/conformance": { name: "@meridian/conformance", pure: false },
+  "e2e/sim": { name: "@meridian/sim", pure: false },
   "e2e/tidy": { name: "@meridian/tidy", pure: false },
   "deploy/local": { name: "@meridian/local", pure: false },
 } as const;

@@ -1,4 +1,4 @@
-// A model of etcd's watch as the server's source has it, unpleasant habits included: the tests' opponent.
+// A model of etcd's watch as the server's source has it, unpleasant habits included: the tests' and the simulator's opponent.
 // Batches whose header carries the present revision, fragments, compaction that forgets deletions made at its
 // own revision (3.4 before 3.4.36), and streams that may be cut at any point with messages under way.
 
@@ -6,8 +6,11 @@ import type { Entry, Listing, Revision, StoreEvent } from "./entry.ts";
 import { eventKey } from "./entry.ts";
 import type { ProbeResult, WatchResponse } from "./watch-messages.ts";
 
-/** A write of one key; undefined deletes it. */
-export type ModelWrite = { readonly key: string; readonly value: number | undefined };
+/** A write of one key; undefined deletes it, a number stands for one byte. */
+export type ModelWrite = {
+  readonly key: string;
+  readonly value: Uint8Array | number | undefined;
+};
 
 export class ModelEtcd {
   /** By revision; 0 and 1 are empty. */
@@ -63,7 +66,7 @@ export class ModelEtcd {
     );
   }
 
-  #write(key: string, value: number | undefined, revision: Revision): StoreEvent | undefined {
+  #write(key: string, value: ModelWrite["value"], revision: Revision): StoreEvent | undefined {
     const held = this.#entries.get(key);
     if (value === undefined) {
       if (held === undefined) return undefined;
@@ -71,7 +74,8 @@ export class ModelEtcd {
       return { kind: "delete", key, modRevision: revision };
     }
     const createRevision = held?.createRevision ?? revision;
-    const entry = { key, value: Uint8Array.of(value), createRevision, modRevision: revision };
+    const bytes = typeof value === "number" ? Uint8Array.of(value) : value;
+    const entry = { key, value: bytes, createRevision, modRevision: revision };
     this.#entries.set(key, entry);
     return { kind: "put", entry };
   }

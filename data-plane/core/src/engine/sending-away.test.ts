@@ -81,6 +81,17 @@ test("the region table bounds what leaves: a share of 0 lets nobody go, 20 % let
   expect(away / requests).toBeLessThan(0.26);
 });
 
+test("what the table grants to a region whose way fails may go to the others", () => {
+  const made = world(policy(prompt));
+  busy(made);
+  measure(made, 10_000);
+  tell(made, 200, 10_000);
+  for (let each = 0; each < 3; each++) made.calls.paths.noteFailure("us", 10_000);
+  expect(made.ask(10_001).first).toMatch(/^first ap/);
+  tell(made, 0, 10_002);
+  expect(made.ask(10_003).first).toBe("hold");
+});
+
 test("beyond the table's share a request goes where the region itself has just said that it has room", () => {
   const made = world(policy(prompt));
   busy(made);
