@@ -26,6 +26,7 @@ export type Emission =
 
 export type Load = {
   readonly running: number;
+  /** Those that the newest step had no room for. As vLLM counts: who came after its begin is asked for first at its end. */
   readonly waiting: number;
   /** 0 to 1. */
   readonly kvUsed: number;
@@ -66,6 +67,7 @@ class BatchScheduler implements Scheduler {
   readonly #cache: PrefixCache;
   readonly #counts = { promptTokens: 0, generationTokens: 0, prefixQueries: 0, prefixHits: 0 };
   #kvTokens = 0;
+  #leftOut = 0;
   #step: Step | undefined;
   #pending: Emission[] = [];
 
@@ -108,7 +110,7 @@ class BatchScheduler implements Scheduler {
   load(): Load {
     return {
       running: this.#running.size,
-      waiting: this.#waiting.length,
+      waiting: Math.min(this.#leftOut, this.#waiting.length),
       kvUsed: Math.min(1, this.#kvTokens / this.#size.kvTokensMax),
       ...this.#counts,
     };
@@ -139,6 +141,7 @@ class BatchScheduler implements Scheduler {
 
   #begin(now: Instant): void {
     this.#admit();
+    this.#leftOut = this.#waiting.length;
     if (this.#running.size === 0) {
       this.#step = undefined;
       return;
