@@ -28,9 +28,15 @@ export type Outcome =
     };
 
 /** Who answered, and how long the proxy held the request before, as the response's headers say. */
-type Server = { readonly region: string; readonly backend: string; readonly heldMs: number };
+type Server = {
+  readonly region: string;
+  readonly backend: string;
+  readonly heldMs: number;
+  /** By which `meridian explain` finds it. */
+  readonly decision: string;
+};
 
-const nobody: Server = { region: "", backend: "", heldMs: 0 };
+const nobody: Server = { region: "", backend: "", heldMs: 0, decision: "" };
 
 const defaultPatienceMs = 60_000;
 
@@ -57,6 +63,7 @@ export async function ask(
       region: String(headers["x-meridian-region"] ?? ""),
       backend: String(headers["x-meridian-backend"] ?? ""),
       heldMs: heldMsOf(headers["server-timing"]),
+      decision: String(headers["x-meridian-decision"] ?? ""),
     };
     if (statusCode !== 200) {
       const text = await body.text();

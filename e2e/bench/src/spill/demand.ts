@@ -29,8 +29,7 @@ export type Asked = {
   /** Seconds from the phase's begin to the request. */
   readonly atSeconds: number;
   readonly outcome: Outcome;
-  /** Until its end, whichever that was. */
-  readonly totalMs: number;
+  readonly patienceMs: number;
 };
 
 type Arrival = Pick<Asked, "region" | "phase" | "atSeconds"> & { readonly atMs: number };
@@ -60,18 +59,17 @@ async function askOne(
     readonly index: number;
   },
 ): Promise<Asked> {
-  const { agent, arrival, arm, index } = request;
+  const { agent, arrival, arm, demand, index } = request;
   const { region, phase, atSeconds } = arrival;
   const question = {
     model: arm,
     prompt: promptOf(index),
     outputTokens: size.outputTokens,
-    patienceMs: request.demand.patienceMs,
+    patienceMs: demand.patienceMs,
   };
-  const begunMs = performance.now();
   const endpoint = cluster.region(region).endpoints[0] ?? "";
   const outcome = await ask(agent, endpoint, question, localKey);
-  return { arm, region, phase, atSeconds, outcome, totalMs: performance.now() - begunMs };
+  return { arm, region, phase, atSeconds, outcome, patienceMs: demand.patienceMs };
 }
 
 /** All regions' requests in the order of their times. */
