@@ -26,8 +26,9 @@ export type Emission =
 
 export type Load = {
   readonly running: number;
-  /** Those that the newest step had no room for. As vLLM counts: who came after its begin is asked for first at its end. */
   readonly waiting: number;
+  /** Of those waiting, the ones that the last step had no room for: what vLLM's metrics tell. The others just came. */
+  readonly queued: number;
   /** 0 to 1. */
   readonly kvUsed: number;
   readonly promptTokens: number;
@@ -110,7 +111,8 @@ class BatchScheduler implements Scheduler {
   load(): Load {
     return {
       running: this.#running.size,
-      waiting: Math.min(this.#leftOut, this.#waiting.length),
+      waiting: this.#waiting.length,
+      queued: Math.min(this.#leftOut, this.#waiting.length),
       kvUsed: Math.min(1, this.#kvTokens / this.#size.kvTokensMax),
       ...this.#counts,
     };
