@@ -80,6 +80,8 @@ export class RequestPlan implements AttemptPorts {
   /** While it is held. */
   #ticket: Ticket | undefined;
   #heldSlot = 0;
+  /** Where it was sent into a queue that was known: what it waits there tells of the queue, not of the backend. */
+  #queuedSlot = -1;
 
   constructor(context: PlanContext, request: PlannedRequest) {
     this.#context = context;
@@ -170,6 +172,7 @@ export class RequestPlan implements AttemptPorts {
 
   slow(candidate: Candidate): void {
     const { load } = this.#context;
+    if (candidate.slot === this.#queuedSlot) return;
     load.note(candidate.slot, "slow");
     load.note(candidate.slot, "timed");
   }
@@ -188,8 +191,9 @@ export class RequestPlan implements AttemptPorts {
     if (this.#request.resolved.route.hedge !== undefined) calls.times.learn(slot, kind, ms);
     if (isCut) return;
     this.#underWay.spoke(slot);
-    if (!isSlow) load.note(slot, "timed");
     this.#expectation.came(slot, ms);
+    if (slot === this.#queuedSlot) return;
+    if (!isSlow) load.note(slot, "timed");
     if (candidate.kind === "peer" || health.isFrozen(slot)) return;
     const { inputTokens } = this.#request.facts;
     baselines.learn(slot, kind, { inputTokens, firstTokenMs: ms }, now);
@@ -318,7 +322,9 @@ export class RequestPlan implements AttemptPorts {
 
   /** It waits there then: in the server's own queue first, which is known to be moving. */
   #pickBusy(pool: Pool): Choice | undefined {
-    return this.#pick(pool, pool.survey.queued) ?? this.#pick(pool, pool.survey.busy);
+    const choice = this.#pick(pool, pool.survey.queued) ?? this.#pick(pool, pool.survey.busy);
+    this.#queuedSlot = choice?.candidate.slot ?? -1;
+    return choice;
   }
 
   #pick(pool: Pool, list: Shortlist): Choice | undefined {
