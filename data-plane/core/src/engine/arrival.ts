@@ -42,5 +42,7 @@ export function refusedQueueMs(
   if (waiting === undefined) return undefined;
   const local = { work, kind, ticket: undefined };
   const queueMs = localOutlook(context, waiting, local, now).queueMs ?? unknownQueueMs;
-  return queueMs > queueMaxMs ? Math.ceil(queueMs) : undefined;
+  // It is not held here: let in, it would go before own clients that are.
+  const isBehindOwn = holds.isBehind(waiting.model, undefined);
+  return isBehindOwn || queueMs > queueMaxMs ? Math.ceil(queueMs) : undefined;
 }

@@ -43,6 +43,24 @@ test("a request that waited for its time is sent all the same; its hold is a qua
   expect(made.engine.report(12_001).pools[0]?.held).toBe(0);
 });
 
+test("what was sent into a queue that was known says nothing of its backend, however long it waits there", () => {
+  const made = world(policy({ ...patient, timeouts: { slowMs: 500 } }));
+  const counts = () =>
+    made.engine.report(20_000).backends.map(({ slow, timed }) => ({ slow, timed }));
+  const placed = busy(made);
+  const sent = made.ask(10_001);
+  tickToCall(sent);
+  const before = counts();
+  sent.attempts.step({ kind: "tick" }, 14_000);
+  sent.attempts.step({ kind: "token", attempt: 1, continuable: false }, 15_000);
+  expect(sent.attempts.records()[0]).toMatchObject({ slow: true });
+  expect(counts()).toEqual(before);
+  // What had a place does.
+  const [one] = placed;
+  one?.attempts.step({ kind: "tick" }, 15_000);
+  expect(counts()).not.toEqual(before);
+});
+
 test("where the route does not let requests wait, they are sent at once", () => {
   const made = world(policy({ fallback: ["remote"], ...patient }));
   busy(made);

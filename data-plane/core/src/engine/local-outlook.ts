@@ -123,8 +123,8 @@ function addList(
   for (let entry = 0; entry < list.count; entry++) {
     const slot = list.slots[entry] ?? 0;
     sums.backends += 1;
-    // What all proxies sent it, where it tells; else what this one did.
-    sums.working += calls.engines.running(slot, now) ?? list.inFlight[entry] ?? 0;
+    // What all proxies sent it, where it tells; or what this one did since it told.
+    sums.working += Math.max(calls.engines.running(slot, now) ?? 0, list.inFlight[entry] ?? 0);
     sums.waiting += calls.engines.waiting(slot, now) ?? 0;
     sums.hitTokens = Math.max(sums.hitTokens, list.hits[entry] ?? 0);
     sums.errorMs += times.errorMs(slot, idleMs);

@@ -41,7 +41,7 @@ import {
   type RemoteChoice,
   type RemoteQuestion,
 } from "./region-choice.ts";
-import { waitKindOf, workOf } from "./request-work.ts";
+import { objectiveMsOf, waitKindOf, workOf } from "./request-work.ts";
 import type { Pool, Table, TenantPlan } from "./table.ts";
 
 export type PlannedRequest = {
@@ -73,6 +73,7 @@ export class RequestPlan implements AttemptPorts {
   readonly #model: string;
   /** undefined: the route has no sessions, or the client names none. */
   readonly #session: number | undefined;
+  readonly #objectiveMs: number;
   #attempts: Attempts | undefined;
   #table: Table;
   /** Regions that took the request, or might have: each is asked once. */
@@ -80,6 +81,8 @@ export class RequestPlan implements AttemptPorts {
   /** While it is held. */
   #ticket: Ticket | undefined;
   #heldSlot = 0;
+  /** Where it was sent into a queue that was known: what it waits there tells of the queue, not of the backend. */
+  #queuedSlot = -1;
 
   constructor(context: PlanContext, request: PlannedRequest) {
     this.#context = context;
@@ -92,6 +95,7 @@ export class RequestPlan implements AttemptPorts {
     this.#expectation = new Expectation(context, this.#kind);
     this.#model = request.targets[0]?.model ?? "";
     this.#session = sessionOf(request.resolved.route, request.facts);
+    this.#objectiveMs = objectiveMsOf(request.resolved.route, request.facts);
   }
 
   /** Whose plan it is; told before the first question. */
@@ -169,8 +173,8 @@ export class RequestPlan implements AttemptPorts {
   }
 
   slow(candidate: Candidate): void {
-    // The quick ones of these are not counted: the late ones alone would make any backend slow.
-    if (this.#kind === undefined) return;
+    // Of whole answers the quick ones are not counted: the late ones alone would make any backend slow.
+    if (this.#kind === undefined || candidate.slot === this.#queuedSlot) return;
     const { load } = this.#context;
     load.note(candidate.slot, "slow");
     load.note(candidate.slot, "timed");
@@ -190,8 +194,9 @@ export class RequestPlan implements AttemptPorts {
     if (this.#request.resolved.route.hedge !== undefined) calls.times.learn(slot, kind, ms);
     if (isCut) return;
     this.#underWay.spoke(slot);
-    if (!isSlow) load.note(slot, "timed");
     this.#expectation.came(slot, ms);
+    if (slot === this.#queuedSlot) return;
+    if (!isSlow) load.note(slot, "timed");
     if (candidate.kind === "peer") return;
     const { inputTokens } = this.#request.facts;
     if (health.isFrozen(slot)) baselines.distrust(slot);
@@ -267,7 +272,7 @@ export class RequestPlan implements AttemptPorts {
     const plainMs = expectedOf(this.#context, candidate.slot, asked);
     if (plainMs === undefined || request.role === "hedge") return undefined;
     const firstTokenMs = plainMs + times.errorMs(candidate.slot, plainMs);
-    if (request.heldMs + firstTokenMs <= this.#objectiveMs()) return undefined;
+    if (request.heldMs + firstTokenMs <= this.#objectiveMs) return undefined;
     const here = { firstTokenMs, isSession: this.#session !== undefined };
     const question = this.#remoteQuestion(request, tenant);
     return this.#leave(gainingRegion(this.#context, question, here, now));
@@ -291,7 +296,7 @@ export class RequestPlan implements AttemptPorts {
     const { holds } = this.#context;
     const local = { work: this.#work, kind: this.#kind ?? "stream", ticket: this.#ticket } as const;
     const here = localOutlook(this.#context, pool, local, now);
-    if (heldMs + here.firstTokenMs > this.#objectiveMs()) {
+    if (heldMs + here.firstTokenMs > this.#objectiveMs) {
       const staying = { firstTokenMs: here.firstTokenMs, isSession: this.#session !== undefined };
       const question = this.#remoteQuestion(request, tenant);
       const away = this.#leave(gainingRegion(this.#context, question, staying, now));
@@ -321,7 +326,9 @@ export class RequestPlan implements AttemptPorts {
 
   /** It waits there then: in the server's own queue first, which is known to be moving. */
   #pickBusy(pool: Pool): Choice | undefined {
-    return this.#pick(pool, pool.survey.queued) ?? this.#pick(pool, pool.survey.busy);
+    const choice = this.#pick(pool, pool.survey.queued) ?? this.#pick(pool, pool.survey.busy);
+    this.#queuedSlot = choice?.candidate.slot ?? -1;
+    return choice;
   }
 
   #pick(pool: Pool, list: Shortlist): Choice | undefined {
@@ -357,14 +364,6 @@ export class RequestPlan implements AttemptPorts {
     if (isRefused && failure.retryAfterMs !== undefined) {
       calls.paths.noteQueue(candidate.region, this.#model, failure.retryAfterMs, now);
     }
-  }
-
-  /** What the route promises; without a promise, what counts as slow. */
-  #objectiveMs(): number {
-    const { objectiveFirstTokenMs, timeouts } = this.#request.resolved.route;
-    const { inputTokens } = this.#request.facts;
-    const inputMs = (inputTokens / 1_000) * timeouts.firstTokenMsPer1kInput;
-    return objectiveFirstTokenMs ?? timeouts.slowMs + inputMs;
   }
 
   #remoteQuestion({ excluded }: NextRequest, tenant: TenantPlan): RemoteQuestion {

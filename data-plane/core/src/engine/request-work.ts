@@ -1,6 +1,7 @@
 // What a request adds to a backend: reckoned before it is sent, put right when it has ended.
 
 import type { Instant } from "@meridian/proto/base";
+import type { RouteView } from "@meridian/proto/snapshot";
 import { type AttemptRecord, isUnsent } from "../attempt/index.ts";
 import type { BackendBuckets, Work } from "../balance/index.ts";
 import type { WaitKind } from "../health/index.ts";
@@ -22,6 +23,12 @@ export function workOf({ inputTokens, outputTokensMax }: RequestFacts): Work {
 export function waitKindOf({ kind, stream }: RequestFacts): WaitKind | undefined {
   if (kind === "embedding") return "embedding";
   return stream ? "stream" : undefined;
+}
+
+/** What the route promises; without a promise, what counts as slow. */
+export function objectiveMsOf({ objectiveFirstTokenMs, timeouts }: RouteView, facts: RequestFacts) {
+  const inputMs = (facts.inputTokens / 1_000) * timeouts.firstTokenMsPer1kInput;
+  return objectiveFirstTokenMs ?? timeouts.slowMs + inputMs;
 }
 
 /** What tells how much of the reckoned work was done. */

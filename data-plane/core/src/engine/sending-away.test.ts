@@ -254,8 +254,21 @@ test("a request from abroad is refused on arrival when its queue would be longer
   // Those who wait here come first.
   tell(made, 0, 10_002);
   expect(made.ask(10_003).first).toBe("hold");
+  expect(admit({ queueMaxMs: 60_000 }, 10_003).kind).toBe("refused");
   if (one !== undefined) complete(one, 10_004);
-  expect(admit({ queueMaxMs: 100 }, 10_004).kind).toBe("refused");
+  expect(admit({ queueMaxMs: 60_000 }, 10_004).kind).toBe("refused");
+});
+
+test("what a server told before it got its work does not hide that it works", () => {
+  const made = world(policy(prompt));
+  const placed = busy(made);
+  const before = made.engine.outlooks(10_001)[0];
+  expect(before?.queueMs).toBe(500);
+  for (const { attempts } of placed) {
+    const slot = attempts.records()[0]?.candidate.slot ?? -1;
+    made.calls.engines.note(slot, { waiting: 0, running: 0, kvUse: 0 }, 10_001);
+  }
+  expect(made.engine.outlooks(10_002)[0]).toEqual(before);
 });
 
 test("what first tokens were off by is learned, of backends and of regions", () => {

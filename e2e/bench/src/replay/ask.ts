@@ -6,6 +6,8 @@ export type Question = {
   readonly model: string;
   readonly prompt: string;
   readonly outputTokens: number;
+  /** The client leaves after so long; default a minute. */
+  readonly patienceMs?: number;
 };
 
 /** How one attempt at one endpoint ended. Times in milliseconds since the attempt began. */
@@ -25,10 +27,18 @@ export type Outcome =
       readonly by: Server;
     };
 
-/** Who answered, as the response's headers say. */
-type Server = { readonly region: string; readonly backend: string };
+/** Who answered, and how long the proxy held the request before, as the response's headers say. */
+type Server = {
+  readonly region: string;
+  readonly backend: string;
+  readonly heldMs: number;
+  /** By which `meridian explain` finds it. */
+  readonly decision: string;
+};
 
-const attemptTimeoutMs = 60_000;
+const nobody: Server = { region: "", backend: "", heldMs: 0, decision: "" };
+
+const defaultPatienceMs = 60_000;
 
 /** Streams one chat completion and checks its end: every token, a finish reason, usage, the sentinel. */
 export async function ask(
@@ -39,7 +49,7 @@ export async function ask(
 ): Promise<Outcome> {
   const startedMs = performance.now();
   const reading: Reading = { text: "", firstTokenMs: undefined, isFinished: false, isDone: false };
-  let by: Server = { region: "", backend: "" };
+  let by = nobody;
   try {
     const { statusCode, headers, body } = await dispatcher.request({
       origin,
@@ -47,11 +57,13 @@ export async function ask(
       method: "POST",
       headers: { "content-type": "application/json", authorization: `Bearer ${key}` },
       body: requestBody(question),
-      signal: AbortSignal.timeout(attemptTimeoutMs),
+      signal: AbortSignal.timeout(question.patienceMs ?? defaultPatienceMs),
     });
     by = {
       region: String(headers["x-meridian-region"] ?? ""),
       backend: String(headers["x-meridian-backend"] ?? ""),
+      heldMs: heldMsOf(headers["server-timing"]),
+      decision: String(headers["x-meridian-decision"] ?? ""),
     };
     if (statusCode !== 200) {
       const text = await body.text();
@@ -149,6 +161,11 @@ function requestBody({ model, prompt, outputTokens }: Question): string {
     ignore_eos: true,
     messages: [{ role: "user", content: prompt }],
   });
+}
+
+function heldMsOf(serverTiming: string | readonly string[] | undefined): number {
+  const held = /queue;dur=([\d.]+)/.exec(String(serverTiming ?? ""));
+  return Number(held?.[1] ?? 0);
 }
 
 function codeOf(text: string): string {

@@ -55,8 +55,11 @@ export function figuresAsJson(bench: string, figures: readonly Figure[]): string
 }
 
 function barOf(figure: Figure): string {
-  if (figure.atMost !== undefined) return `at most ${figure.atMost}`;
-  return figure.atLeast === undefined ? "" : `at least ${figure.atLeast}`;
+  const bars = [
+    figure.atLeast === undefined ? "" : `at least ${round(figure.atLeast)}`,
+    figure.atMost === undefined ? "" : `at most ${round(figure.atMost)}`,
+  ];
+  return bars.filter((each) => each !== "").join(", ");
 }
 
 function verdictOf(figure: Figure): string {

@@ -33,6 +33,7 @@ export type PolicyBackend = {
   readonly protocol?: "openai" | "anthropic" | "ollama";
   readonly serves: readonly { readonly model: string; readonly as?: string }[];
   readonly weight?: number;
+  readonly capacity?: { readonly concurrency?: number; readonly tokensPerMinute?: number };
   readonly assistantPrefix?: "none" | "append" | "continue-final-message";
   readonly probe?: {
     readonly latencyMs?: number;
