@@ -25,7 +25,7 @@ const tests = deriveTests(fleet);
 const alone: TickContext = {
   tests,
   times: healthTimes,
-  others: { failure: 0, slow: 0 },
+  others: { failure: 0, failureNow: 0, slow: 0 },
   mayEject: true,
   hasCanary: false,
 };

@@ -90,7 +90,12 @@ export type TickContext = {
   readonly tests: HealthTests;
   readonly times: HealthTimes;
   /** Rates of bad events of the pool's other backends, for the guard against a common cause. */
-  readonly others: { readonly failure: number; readonly slow: number };
+  readonly others: {
+    readonly failure: number;
+    /** Of the newest ticks alone. */
+    readonly failureNow: number;
+    readonly slow: number;
+  };
   /** false: most of the pool alarms together; it is not the backends, and none is taken out. */
   readonly mayEject: boolean;
   /** Nothing is there to ask for canaries: the return does without. */
@@ -181,7 +186,7 @@ function stepSignals(
     failure: step("failure", requests, others.failure),
     slow: step("slow", { n: counts.timed, bad: counts.slow }, others.slow),
     wrong: step("wrong", { n: counts.canaries, bad: counts.canariesWrong }, 0),
-    outage: step("outage", requests, others.failure),
+    outage: step("outage", requests, Math.max(others.failure, others.failureNow)),
     probe: step("probe", { n: counts.probes, bad: counts.probesFailed }, 0),
   };
 }

@@ -5,10 +5,11 @@ import {
   type BackendHealth,
   type HealthTimes,
   newBackendHealth,
+  type TickContext,
   tickHealth,
 } from "./backend-health.ts";
 import { type HealthCounts, noCounts } from "./health-counts.ts";
-import { type HealthTests, signals } from "./health-tests.ts";
+import { type HealthTests, type Signal, signals } from "./health-tests.ts";
 
 /** Backends by name, what is known of each, and a short memory of their rates. */
 export type FleetHealth = { readonly backends: ReadonlyMap<string, Member> };
@@ -21,6 +22,9 @@ type Recent = {
   readonly failed: number;
   readonly timed: number;
   readonly slow: number;
+  /** Of the newest ticks alone. */
+  readonly requestsNow: number;
+  readonly failedNow: number;
 };
 
 export const emptyFleet: FleetHealth = { backends: new Map() };
@@ -37,11 +41,15 @@ export type FleetContext = {
 
 /** A second's share that is left after a second: the memory is about 10 s long. */
 const fading = 0.9;
+/** And that of what is new about 2 s: what begins for all at once is seen at once. */
+const fadingNow = 0.5;
 /** More of a pool than this in trouble within `together` is a common cause. */
 const commonShare = 0.6;
 const commonTicks = 10;
 /** Nobody can be told apart from nobody. */
 const commonPoolMin = 2;
+/** Chance lets one of them alarm some ticks before the others: these tell that they are on their way. */
+const failing = ["failure", "outage", "probe"] as const satisfies readonly Signal[];
 /** Failures of which so many are connections refused or unreachable are facts, whoever shares them. */
 const hardShare = 0.9;
 
@@ -61,42 +69,64 @@ export function tickFleet(
     const held = fleet.backends.get(name) ?? newMember(clock.now);
     members.set(name, { ...held, recent: fade(held.recent, counts.get(name) ?? noCounts) });
   }
-  const after = new Map<string, Member>();
+  const step: Step = { members, counts, context, now: clock.now };
+  const stepped = new Map<string, Member>();
   for (const [name, member] of members) {
-    const neighbours = neighboursOf(name, context.pools);
-    const seen = counts.get(name) ?? noCounts;
-    const health = tickHealth(
-      member.health,
-      seen,
-      {
-        tests: context.tests,
-        times: context.times,
-        others: ratesOf(neighbours, members),
-        mayEject: isHard(seen) || !isCommon(neighbours, members, clock),
-        hasCanary: context.withCanary.has(name),
-      },
-      clock.now,
-    );
-    after.set(name, { health, recent: member.recent });
+    stepped.set(name, { ...member, health: stepMember({ name, mayEject: true }, member, step) });
+  }
+  // Only now: those who alarm together do so in the same tick.
+  const after = new Map(stepped);
+  for (const [name, member] of members) {
+    const isEjected = takesPart(member.health) && stepped.get(name)?.health.phase === "out";
+    if (!isEjected || isHard(counts.get(name) ?? noCounts)) continue;
+    if (!isCommon(neighboursOf(name, context.pools), stepped, context, clock)) continue;
+    after.set(name, { ...member, health: stepMember({ name, mayEject: false }, member, step) });
   }
   return { backends: after };
+}
+
+function takesPart({ phase }: BackendHealth): boolean {
+  return phase === "in" || phase === "returning";
+}
+
+type Step = {
+  readonly members: ReadonlyMap<string, Member>;
+  readonly counts: ReadonlyMap<string, HealthCounts>;
+  readonly context: FleetContext;
+  readonly now: Instant;
+};
+
+function stepMember(
+  { name, mayEject }: { readonly name: string; readonly mayEject: boolean },
+  { health }: Member,
+  { members, counts, context, now }: Step,
+): BackendHealth {
+  const { tests, times, pools, withCanary } = context;
+  const others = ratesOf(neighboursOf(name, pools), members);
+  const hasCanary = withCanary.has(name);
+  const against = { tests, times, others, mayEject, hasCanary };
+  return tickHealth(health, counts.get(name) ?? noCounts, against, now);
 }
 
 function newMember(now: Instant): Member {
   return {
     health: newBackendHealth(now),
-    recent: { requests: 0, failed: 0, timed: 0, slow: 0 },
+    recent: { requests: 0, failed: 0, timed: 0, slow: 0, requestsNow: 0, failedNow: 0 },
   };
 }
 
 /** That nobody can connect is no trouble of the requests' that others might share: it is left out. */
 function fade(recent: Recent, counts: HealthCounts): Recent {
   const { connectFailed, timed, slow } = counts;
+  const requests = counts.requests - connectFailed;
+  const failed = counts.failed - connectFailed;
   return {
-    requests: recent.requests * fading + counts.requests - connectFailed,
-    failed: recent.failed * fading + counts.failed - connectFailed,
+    requests: recent.requests * fading + requests,
+    failed: recent.failed * fading + failed,
     timed: recent.timed * fading + timed,
     slow: recent.slow * fading + slow,
+    requestsNow: recent.requestsNow * fadingNow + requests,
+    failedNow: recent.failedNow * fadingNow + failed,
   };
 }
 
@@ -108,27 +138,36 @@ function neighboursOf(name: string, pools: FleetContext["pools"]): readonly stri
 function ratesOf(
   names: readonly string[],
   members: ReadonlyMap<string, Member>,
-): { readonly failure: number; readonly slow: number } {
-  const sum = { requests: 0, failed: 0, timed: 0, slow: 0 };
+): TickContext["others"] {
+  const sum = { requests: 0, failed: 0, timed: 0, slow: 0, requestsNow: 0, failedNow: 0 };
   for (const name of names) {
     const member = members.get(name);
     // One that is out sees no requests of note, and what took it out is its own.
     if (member === undefined || member.health.phase === "out") continue;
-    sum.requests += member.recent.requests;
-    sum.failed += member.recent.failed;
-    sum.timed += member.recent.timed;
-    sum.slow += member.recent.slow;
+    const { recent } = member;
+    sum.requests += recent.requests;
+    sum.failed += recent.failed;
+    sum.timed += recent.timed;
+    sum.slow += recent.slow;
+    sum.requestsNow += recent.requestsNow;
+    sum.failedNow += recent.failedNow;
   }
   return {
-    failure: sum.requests < 1 ? 0 : sum.failed / sum.requests,
-    slow: sum.timed < 1 ? 0 : sum.slow / sum.timed,
+    failure: rateOf(sum.failed, sum.requests),
+    failureNow: rateOf(sum.failedNow, sum.requestsNow),
+    slow: rateOf(sum.slow, sum.timed),
   };
 }
 
-/** Together with this one, most of the pool has alarmed lately or is out. */
+function rateOf(bad: number, n: number): number {
+  return n < 1 ? 0 : bad / n;
+}
+
+/** Together with this one, most of the pool has alarmed lately, or was taken out, or is half-way there by failures. */
 function isCommon(
   neighbours: readonly string[],
   members: ReadonlyMap<string, Member>,
+  { tests }: FleetContext,
   { now, tickMs }: { readonly now: Instant; readonly tickMs: number },
 ): boolean {
   if (neighbours.length + 1 < commonPoolMin) return false;
@@ -137,6 +176,7 @@ function isCommon(
     if (health === undefined) return false;
     const isLate = (at: Instant): boolean => now - at <= commonTicks * tickMs;
     if (health.phase === "out") return isLate(health.ejectedAt);
+    if (failing.some((signal) => health.signals[signal].sum >= tests[signal].h / 2)) return true;
     return signals.some((signal) => isLate(health.signals[signal].alarmedAt));
   });
   return (troubled.length + 1) / (neighbours.length + 1) > commonShare;
