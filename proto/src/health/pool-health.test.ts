@@ -60,6 +60,29 @@ test("a cause that strikes all in the same second ejects nobody, whoever notices
   expect(verdicts(asked, 20_000)).toEqual(pool.map(() => "degraded"));
 });
 
+test.each([5, 8, 10])(
+  "a pool that was well and fails at once, %i in ten, ejects nobody",
+  (failed) => {
+    const well = runFleet(60, () => counts({ requests: 10, timed: 10 }));
+    for (let second = 61; second <= 180; second++) {
+      const ill = () => counts({ requests: 10, failed });
+      const state = runFleet(second - 60, ill, { start: well, from: 60 });
+      expect(verdicts(state, second * 1_000)).not.toContain("unhealthy");
+    }
+  },
+);
+
+test("of a pool that fails one after another most stay in", () => {
+  const well = runFleet(60, () => counts({ requests: 10, timed: 10 }));
+  const state = runFleet(
+    60,
+    (name, second) => counts({ requests: 10, failed: second > pool.indexOf(name) ? 9 : 0 }),
+    { start: well, from: 60 },
+  );
+  const out = verdicts(state, 120_000).filter((each) => each === "unhealthy");
+  expect(out.length).toBeLessThanOrEqual(1);
+});
+
 test("backends that nobody can connect to are out, however many they are", () => {
   const gone = counts({ requests: 10, failed: 10, connectFailed: 10 });
   expect(

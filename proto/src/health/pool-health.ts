@@ -8,8 +8,9 @@ import {
   tickHealth,
 } from "./backend-health.ts";
 import { type HealthCounts, noCounts } from "./health-counts.ts";
-import { type HealthTests, signals } from "./health-tests.ts";
+import { type HealthTests, type Signal, signals } from "./health-tests.ts";
 import { canariesInRow } from "./return-proof.ts";
+import type { OthersRates } from "./signal-states.ts";
 
 /** Backends by name, what is known of each, and a short memory of their rates. */
 export type FleetHealth = { readonly backends: ReadonlyMap<string, Member> };
@@ -22,9 +23,19 @@ type Recent = {
   readonly failed: number;
   readonly timed: number;
   readonly slow: number;
+  /** Of the newest ticks alone. */
+  readonly requestsNow: number;
+  readonly failedNow: number;
 };
 
-const noRecent: Recent = { requests: 0, failed: 0, timed: 0, slow: 0 };
+const noRecent: Recent = {
+  requests: 0,
+  failed: 0,
+  timed: 0,
+  slow: 0,
+  requestsNow: 0,
+  failedNow: 0,
+};
 
 export const emptyFleet: FleetHealth = { backends: new Map() };
 
@@ -40,11 +51,15 @@ export type FleetContext = {
 
 /** A second's share that is left after a second: the memory is about 10 s long. */
 const fading = 0.9;
+/** And that of what is new about 2 s: what begins for all at once is seen at once. */
+const fadingNow = 0.5;
 /** More of a pool than this in trouble within `together` is a common cause. */
 const commonShare = 0.6;
 const commonTicks = 10;
 /** Nobody can be told apart from nobody. */
 const commonPoolMin = 2;
+/** Chance lets one of them alarm some ticks before the others: these tell that they are on their way. */
+const failing = ["failure", "outage", "probe"] as const satisfies readonly Signal[];
 /** Failures of which so many are connections refused or unreachable are facts, whoever shares them. */
 const hardShare = 0.9;
 
@@ -77,7 +92,7 @@ export function tickFleet(
   const alarmed = new Map(names.map((name) => [name, judge(name, false)]));
   const after = new Map<string, Member>();
   for (const [name, { recent }] of members) {
-    const isShared = isCommon(neighbours.get(name) ?? [], alarmed, clock);
+    const isShared = isCommon(neighbours.get(name) ?? [], alarmed, context, clock);
     const mayEject = !isShared || isHard(counts.get(name) ?? noCounts);
     after.set(name, { health: judge(name, mayEject), recent });
   }
@@ -97,11 +112,15 @@ function newMember(now: Instant): Member {
 /** That nobody can connect is no trouble of the requests' that others might share: it is left out. */
 function fade(recent: Recent, counts: HealthCounts): Recent {
   const { connectFailed, timed, slow } = counts;
+  const requests = counts.requests - connectFailed;
+  const failed = counts.failed - connectFailed;
   return {
-    requests: recent.requests * fading + counts.requests - connectFailed,
-    failed: recent.failed * fading + counts.failed - connectFailed,
+    requests: recent.requests * fading + requests,
+    failed: recent.failed * fading + failed,
     timed: recent.timed * fading + timed,
     slow: recent.slow * fading + slow,
+    requestsNow: recent.requestsNow * fadingNow + requests,
+    failedNow: recent.failedNow * fadingNow + failed,
   };
 }
 
@@ -110,30 +129,36 @@ function neighboursOf(name: string, pools: FleetContext["pools"]): readonly stri
   return [...new Set(near)].filter((each) => each !== name);
 }
 
-function ratesOf(
-  names: readonly string[],
-  members: ReadonlyMap<string, Member>,
-): { readonly failure: number; readonly slow: number } {
-  const sum = { requests: 0, failed: 0, timed: 0, slow: 0 };
+function ratesOf(names: readonly string[], members: ReadonlyMap<string, Member>): OthersRates {
+  const sum = { requests: 0, failed: 0, timed: 0, slow: 0, requestsNow: 0, failedNow: 0 };
   for (const name of names) {
     const member = members.get(name);
     // One that is out sees no requests of note, and what took it out is its own.
     if (member === undefined || member.health.phase === "out") continue;
-    sum.requests += member.recent.requests;
-    sum.failed += member.recent.failed;
-    sum.timed += member.recent.timed;
-    sum.slow += member.recent.slow;
+    const { recent } = member;
+    sum.requests += recent.requests;
+    sum.failed += recent.failed;
+    sum.timed += recent.timed;
+    sum.slow += recent.slow;
+    sum.requestsNow += recent.requestsNow;
+    sum.failedNow += recent.failedNow;
   }
   return {
-    failure: sum.requests < 1 ? 0 : sum.failed / sum.requests,
-    slow: sum.timed < 1 ? 0 : sum.slow / sum.timed,
+    failure: rateOf(sum.failed, sum.requests),
+    failureNow: rateOf(sum.failedNow, sum.requestsNow),
+    slow: rateOf(sum.slow, sum.timed),
   };
 }
 
-/** Together with this one, most of the pool has alarmed lately or is out. */
+function rateOf(bad: number, n: number): number {
+  return n < 1 ? 0 : bad / n;
+}
+
+/** Together with this one, most of the pool has alarmed lately, or was taken out, or is half-way there by failures. */
 function isCommon(
   neighbours: readonly string[],
   backends: ReadonlyMap<string, BackendHealth>,
+  { tests }: FleetContext,
   { now, tickMs }: { readonly now: Instant; readonly tickMs: number },
 ): boolean {
   if (neighbours.length + 1 < commonPoolMin) return false;
@@ -143,6 +168,7 @@ function isCommon(
     const isLate = (at: Instant): boolean => now - at <= commonTicks * tickMs;
     if (health.phase === "out") return isLate(health.ejectedAt);
     if (health.canariesWrongInRow >= canariesInRow) return true;
+    if (failing.some((signal) => health.signals[signal].sum >= tests[signal].h / 2)) return true;
     return signals.some((signal) => isLate(health.signals[signal].alarmedAt));
   });
   return (troubled.length + 1) / (neighbours.length + 1) > commonShare;

@@ -18,7 +18,12 @@ export type SignalState = {
 export type SignalStates = { readonly [S in Signal]: SignalState };
 
 /** Rates of bad events of the pool's other backends, for the guard against a common cause. */
-export type OthersRates = { readonly failure: number; readonly slow: number };
+export type OthersRates = {
+  readonly failure: number;
+  /** Of the newest ticks alone. */
+  readonly failureNow: number;
+  readonly slow: number;
+};
 
 /** What a local ejection counts as in each tick that it lasts: it stops the requests that would be the evidence. */
 const ejectionWeight = 3;
@@ -51,7 +56,7 @@ export function stepSignals(
     failure: step("failure", requests, others.failure),
     slow: step("slow", { n: counts.timed, bad: counts.slow }, others.slow),
     wrong: step("wrong", { n: counts.canaries, bad: counts.canariesWrong }, 0),
-    outage: step("outage", requests, others.failure),
+    outage: step("outage", requests, Math.max(others.failure, others.failureNow)),
     probe: step("probe", { n: counts.probes, bad: counts.probesFailed }, 0),
   };
 }

@@ -16,7 +16,7 @@ export const tests = deriveTests(fleet);
 export const alone: TickContext = {
   tests,
   times: healthTimes,
-  others: { failure: 0, slow: 0 },
+  others: { failure: 0, failureNow: 0, slow: 0 },
   mayEject: true,
   hasCanary: false,
 };

@@ -273,6 +273,26 @@ test("bad news that comes before most proxies have reported has to wait", () => 
   expect(health.hurry(now + 400)).toHaveLength(1);
 });
 
+test("trouble of a whole pool takes nobody out, however early it is looked", () => {
+  const health = judge();
+  const names = ["eu-a", "eu-spare"];
+  let now = 0;
+  const verdicts = new Set<string>();
+  for (let quarter = 1; quarter <= 4 * 60; quarter++) {
+    now = quarter * 250;
+    const isIll = quarter > 40;
+    const seen = isIll ? { failed: 3, succeeded: 2 } : { succeeded: 5 };
+    health.take(
+      one,
+      names.map((name) => ({ ...blank, ...seen, name })),
+      now,
+    );
+    const changes = quarter % 4 === 0 ? health.tick(now) : health.hurry(now);
+    for (const { name, verdict } of changes) verdicts.add(`${name} ${verdict}`);
+  }
+  expect([...verdicts].sort()).toEqual(["eu-a degraded", "eu-spare degraded"]);
+});
+
 test("merging the reports of a second in any order gives the same verdicts", () => {
   const report = fc.record({
     name: fc.constantFrom("eu-a", "eu-spare"),

@@ -125,19 +125,20 @@ export function recoveryFigures({ random, times, proofs }: Effort): readonly Fig
   ];
 }
 
-/** What troubles a whole pool of four at once takes nobody out. */
+/** What troubles a whole pool of four at once, after a good minute, takes nobody out. */
 export function commonCauseFigures({ random }: Effort): readonly Figure[] {
   const pool = 4;
   const cases = [
     ["whole pool 3 times slower", slower(10, 3)],
     ["whole pool 30 % failing", failing(10, 0.3)],
+    ["whole pool 80 % failing", failing(10, 0.8)],
   ] as const;
   return cases.flatMap(([name, second]) => {
     const trial = new Trial(random.fork(name), { backends: pool });
     let ejected = 0;
     let degraded = 0;
-    for (let each = 0; each < 300; each++) {
-      trial.pass(second);
+    for (let each = 0; each < 360; each++) {
+      trial.pass(each < 60 ? failing(10, 0.01) : second);
       const verdicts = Array.from({ length: pool }, (_, backend) => trial.verdict(backend));
       ejected = Math.max(ejected, verdicts.filter((verdict) => verdict === "unhealthy").length);
       degraded = Math.max(degraded, verdicts.filter((verdict) => verdict === "degraded").length);

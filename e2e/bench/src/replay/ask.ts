@@ -59,12 +59,7 @@ export async function ask(
       body: requestBody(question),
       signal: AbortSignal.timeout(question.patienceMs ?? defaultPatienceMs),
     });
-    by = {
-      region: String(headers["x-meridian-region"] ?? ""),
-      backend: String(headers["x-meridian-backend"] ?? ""),
-      heldMs: heldMsOf(headers["server-timing"]),
-      decision: String(headers["x-meridian-decision"] ?? ""),
-    };
+    by = serverOf(headers);
     if (statusCode !== 200) {
       const text = await body.text();
       return {
@@ -161,6 +156,18 @@ function requestBody({ model, prompt, outputTokens }: Question): string {
     ignore_eos: true,
     messages: [{ role: "user", content: prompt }],
   });
+}
+
+type ResponseHeaders = Dispatcher.ResponseData["headers"];
+
+/** Who answered, by the response's headers. */
+export function serverOf(headers: ResponseHeaders): Server {
+  return {
+    region: String(headers["x-meridian-region"] ?? ""),
+    backend: String(headers["x-meridian-backend"] ?? ""),
+    heldMs: heldMsOf(headers["server-timing"]),
+    decision: String(headers["x-meridian-decision"] ?? ""),
+  };
 }
 
 function heldMsOf(serverTiming: string | readonly string[] | undefined): number {

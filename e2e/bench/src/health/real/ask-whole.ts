@@ -1,7 +1,7 @@
 // One request for a whole answer, checked as ../../replay/ask.ts checks a stream: nothing of it is seen before its end.
 
 import type { Dispatcher } from "undici";
-import type { Outcome, Question } from "../../replay/ask.ts";
+import { type Outcome, type Question, serverOf } from "../../replay/ask.ts";
 
 const timeoutMs = 60_000;
 
@@ -34,10 +34,7 @@ export async function askWhole(
       signal: AbortSignal.timeout(timeoutMs),
     });
     const text = await body.text();
-    const by = {
-      region: String(headers["x-meridian-region"] ?? ""),
-      backend: String(headers["x-meridian-backend"] ?? ""),
-    };
+    const by = serverOf(headers);
     const wrong = wrongWith(statusCode, text);
     if (wrong !== undefined) return { kind: "failed", cause: wrong, wasStreaming: false, by };
     const totalMs = performance.now() - startedMs;
