@@ -83,7 +83,8 @@ export class ProbePlan {
   tokensPerDay(target: string, need: ProbeNeed): number {
     const entry = this.#entries.get(target);
     if (entry?.target.hasCanary !== true) return 0;
-    return Math.ceil((86_400_000 / probeEveryMs.canary[need]) * entry.target.canaryTokens);
+    const leastMs = probeEveryMs.canary[need] * (1 - jitter);
+    return Math.ceil(86_400_000 / leastMs) * entry.target.canaryTokens;
   }
 
   /** Spread over the whole interval: a policy with many backends does not probe them all at once. */

@@ -119,9 +119,15 @@ test("a new policy keeps the times of what stays and forgets what is gone", () =
   expect(plan.due(() => "usual", 11_100)).toEqual([{ target: "b1", kind: "alive" }]);
 });
 
+test("a day of canaries costs no more than is told", () => {
+  const plan = planOf(2);
+  const { canary } = probesIn(plan, 86_400, "usual");
+  expect(canary * 20).toBeLessThanOrEqual(plan.tokensPerDay("b1", "usual"));
+});
+
 test("what canaries cost in a day is told", () => {
-  expect(planOf(2).tokensPerDay("b1", "usual")).toBe((86_400 / 5) * 20);
-  expect(planOf(2).tokensPerDay("b1", "busy")).toBe((86_400 / 30) * 20);
+  expect(planOf(2).tokensPerDay("b1", "usual")).toBe(19_200 * 20);
+  expect(planOf(2).tokensPerDay("b1", "busy")).toBe(3_200 * 20);
   expect(planOf(2).tokensPerDay("b0", "usual")).toBe(0);
   expect(planOf(2).tokensPerDay("gone", "usual")).toBe(0);
 });
