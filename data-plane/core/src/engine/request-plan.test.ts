@@ -342,6 +342,20 @@ test("slow calls are counted, and eject nobody", () => {
   expect(backends.some((each) => each.ejected)).toBe(false);
 });
 
+test("of whole answers neither the late nor the quick ones are evidence of waits", () => {
+  const engine = engineWith(homeAlone);
+  for (const lateMs of [100, 100, 60_000]) {
+    const { attempts } = begin(engine, 0, { stream: false });
+    attempts.step({ kind: "connected", attempt: 1 }, 1);
+    attempts.step({ kind: "token", attempt: 1, continuable: false }, lateMs);
+    attempts.step({ kind: "complete", attempt: 1 }, lateMs);
+    // Operators are told all the same.
+    expect(attempts.records()[0]?.slow).toBe(lateMs > 30_000);
+  }
+  const { backends } = engine.report(60_000);
+  expect(backends.map((each) => [each.timed, each.slow])).toEqual(backends.map(() => [0, 0]));
+});
+
 test("when every call fails, retries are a share of requests beside the burst and the floor", () => {
   const engine = engineWith(homeAlone);
   let calls = 0;

@@ -110,6 +110,8 @@ export class RequestPlan implements AttemptPorts {
   }
 
   slow(candidate: Candidate): void {
+    // The quick ones of these are not counted: the late ones alone would make any backend slow.
+    if (this.#waitKind() === undefined) return;
     const { load } = this.#context;
     load.note(candidate.slot, "slow");
     load.note(candidate.slot, "timed");
