@@ -107,6 +107,15 @@ test("the model is the server's own, a key goes in the header, the expected text
   expect(await probe([url], { ...environment, PROBE_EXPECT: "5" })).toMatchObject({ code: 2 });
 });
 
+test.each(["", "/", "/v1", "/v1/", "/v1/chat/completions"])(
+  "the address may end with %j, as clients write it",
+  async (end) => {
+    const { url, seen } = await serve({});
+    expect(await probe([url + end, "10000"])).toMatchObject({ code: 0 });
+    expect(seen.map((each) => each.url)).toEqual(["/v1/models", "/v1/chat/completions"]);
+  },
+);
+
 test.each([[[]], [["ftp://x"]], [["http://127.0.0.1:1", "soon"]], [["http://127.0.0.1:1", "0"]]])(
   "%j is told to be wrong, and healthy is not said",
   async (args) => {
