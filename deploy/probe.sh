@@ -68,8 +68,7 @@ ask() {
 model=${PROBE_MODEL:-}
 if [ -z "$model" ]; then
   model=$(ask --fail "$base/v1/models" 2>/dev/null |
-    tr -d '\n' | sed -n 's/.*"data"[^[]*\[[^]]*"id" *: *"\([^"]*\)".*/\1/p')
-  # sed takes the last match of a greedy pattern; any model of the server will do.
+    tr '{,' '\n\n' | sed -n 's/^[[:space:]]*"id" *: *"\([^"]*\)".*/\1/p' | head -n 1)
 fi
 [ -n "$model" ] || finish unhealthy 0 "the server names no model at $base/v1/models; set PROBE_MODEL"
 
