@@ -3,7 +3,7 @@
 #
 #   deploy/probe.sh URL [EXPECTED_MS]
 #
-# URL          http://host:port (then /v1/chat/completions is asked), or the whole address of a chat endpoint
+# URL          http://host:port, with or without /v1 (then /v1/chat/completions is asked), or the whole address of a chat endpoint
 # EXPECTED_MS  an answer that takes longer is degraded (default 2000); beyond ten times that none is waited for
 #
 # Environment: PROBE_MODEL (default: the first of the server's /v1/models), PROBE_KEY (bearer token), PROBE_PROMPT
@@ -43,10 +43,12 @@ esac
 [ ${#expected_ms} -le 7 ] || usage "EXPECTED_MS is more than a server could be waited for"
 command -v curl >/dev/null 2>&1 || finish unhealthy 0 "curl is not installed"
 
+url=${url%/}
+url=${url%/v1}
 case $url in
   http://*/*/* | https://*/*/*) base=${url%/v1/*} ;;
   http://?* | https://?*)
-    base=${url%/}
+    base=$url
     url=$base/v1/chat/completions
     ;;
   *) usage "the URL must start with http:// or https://" ;;
@@ -66,8 +68,7 @@ ask() {
 model=${PROBE_MODEL:-}
 if [ -z "$model" ]; then
   model=$(ask --fail "$base/v1/models" 2>/dev/null |
-    tr -d '\n' | sed -n 's/.*"data"[^[]*\[[^]]*"id" *: *"\([^"]*\)".*/\1/p')
-  # sed takes the last match of a greedy pattern; any model of the server will do.
+    tr '{,' '\n\n' | sed -n 's/^[[:space:]]*"id" *: *"\([^"]*\)".*/\1/p' | head -n 1)
 fi
 [ -n "$model" ] || finish unhealthy 0 "the server names no model at $base/v1/models; set PROBE_MODEL"
 

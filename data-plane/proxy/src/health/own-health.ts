@@ -70,6 +70,7 @@ export class OwnHealth {
     const { backends } = view.value;
     this.#weights = new Map(backends.map((each) => [each.name, each.weight]));
     this.#toArrange = view.value;
+    this.#log.keep(new Set(this.#weights.keys()));
     this.#prober.arrange(
       backends.map(({ name, url, probe }) => ({ candidate: { name, origin: url }, probe })),
     );

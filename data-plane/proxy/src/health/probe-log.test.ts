@@ -50,6 +50,19 @@ test("probes and canaries have rows of their own", () => {
   expect(lines.at(-1)).toBe('info probe succeeds again ["a","canary"]');
 });
 
+test("a backend that is gone is forgotten: one of its name that comes later is news", () => {
+  const { log, lines } = open();
+  log.failed("a", "alive", "timeout");
+  log.failed("b", "canary", "timeout");
+  log.keep(new Set(["b"]));
+  log.failed("a", "alive", "timeout");
+  log.failed("b", "canary", "timeout");
+  expect(lines.slice(2)).toEqual([
+    'info probe failed ["a","alive","timeout"]',
+    'debug probe failed ["b","canary","timeout"]',
+  ]);
+});
+
 test("of a backend whose probes never failed nothing is written", () => {
   const { log, lines } = open();
   log.ticked("a", { ...noCounts, probes: 1, canaries: 1 });

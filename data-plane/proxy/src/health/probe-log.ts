@@ -25,6 +25,13 @@ export class ProbeLog {
     this.#logger[isNew ? "info" : "debug"]({ backend, kind, reason }, "probe failed");
   }
 
+  /** The policy has these backends, and no others any more. */
+  keep(backends: ReadonlySet<string>): void {
+    for (const failing of Object.values(this.#failing)) {
+      for (const backend of failing) if (!backends.has(backend)) failing.delete(backend);
+    }
+  }
+
   /** What came back in the last second: a good one ends a row. */
   ticked(backend: string, { probes, probesFailed, canaries, canariesWrong }: HealthCounts): void {
     if (probes > probesFailed) this.#end(backend, "alive");

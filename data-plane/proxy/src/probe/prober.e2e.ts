@@ -79,7 +79,7 @@ test("a good server is probed and asked, and its answers are right", async () =>
   expect(failures).toEqual([]);
   const asked = seen.find((each) => each.url === "/v1/chat/completions");
   expect(JSON.parse(asked?.body ?? "")).toMatchObject({ model: "org/m", max_tokens: 4 });
-  expect(prober.counts("b")?.canaryTokensPerDay).toBe((86_400 / 2) * 5);
+  expect(prober.counts("b")?.canaryTokensPerDay).toBe(48_000 * 5);
 });
 
 test.each<[string, Script, string]>([
