@@ -32,7 +32,7 @@ import { countedAs, evidenceOf, noteRoom } from "./evidence.ts";
 import { Expectation } from "./expectation.ts";
 import type { Ticket } from "./hold-queues.ts";
 import { gone, type LastQuestion, lastResort, nobodyLeft } from "./last-resort.ts";
-import { expectedOf, localOutlook } from "./local-outlook.ts";
+import { expectedOf, localOutlook, poolSlotOf } from "./local-outlook.ts";
 import type { PlanContext } from "./plan-context.ts";
 import { hitTokensOf, pickFrom, surveyPool } from "./pool-choice.ts";
 import {
@@ -41,7 +41,7 @@ import {
   type RemoteChoice,
   type RemoteQuestion,
 } from "./region-choice.ts";
-import { objectiveMsOf, waitKindOf, workOf } from "./request-work.ts";
+import { promisedMs, waitKindOf, workOf } from "./request-work.ts";
 import type { Pool, Table, TenantPlan } from "./table.ts";
 
 export type PlannedRequest = {
@@ -73,7 +73,6 @@ export class RequestPlan implements AttemptPorts {
   readonly #model: string;
   /** undefined: the route has no sessions, or the client names none. */
   readonly #session: number | undefined;
-  readonly #objectiveMs: number;
   #attempts: Attempts | undefined;
   #table: Table;
   /** Regions that took the request, or might have: each is asked once. */
@@ -95,7 +94,6 @@ export class RequestPlan implements AttemptPorts {
     this.#expectation = new Expectation(context, this.#kind);
     this.#model = request.targets[0]?.model ?? "";
     this.#session = sessionOf(request.resolved.route, request.facts);
-    this.#objectiveMs = objectiveMsOf(request.resolved.route, request.facts);
   }
 
   /** Whose plan it is; told before the first question. */
@@ -194,7 +192,7 @@ export class RequestPlan implements AttemptPorts {
     if (this.#request.resolved.route.hedge !== undefined) calls.times.learn(slot, kind, ms);
     if (isCut) return;
     this.#underWay.spoke(slot);
-    this.#expectation.came(slot, ms);
+    this.#expectation.came(slot, ms, now);
     if (slot === this.#queuedSlot) return;
     if (!isSlow) load.note(slot, "timed");
     if (candidate.kind === "peer") return;
@@ -272,7 +270,7 @@ export class RequestPlan implements AttemptPorts {
     const plainMs = expectedOf(this.#context, candidate.slot, asked);
     if (plainMs === undefined || request.role === "hedge") return undefined;
     const firstTokenMs = plainMs + times.errorMs(candidate.slot, plainMs);
-    if (request.heldMs + firstTokenMs <= this.#objectiveMs) return undefined;
+    if (request.heldMs + firstTokenMs <= promisedMs(this.#request)) return undefined;
     const here = { firstTokenMs, isSession: this.#session !== undefined };
     const question = this.#remoteQuestion(request, tenant);
     return this.#leave(gainingRegion(this.#context, question, here, now));
@@ -296,14 +294,19 @@ export class RequestPlan implements AttemptPorts {
     const { holds } = this.#context;
     const local = { work: this.#work, kind: this.#kind ?? "stream", ticket: this.#ticket } as const;
     const here = localOutlook(this.#context, pool, local, now);
-    if (heldMs + here.firstTokenMs > this.#objectiveMs) {
+    if (heldMs + here.firstTokenMs > promisedMs(this.#request)) {
       const staying = { firstTokenMs: here.firstTokenMs, isSession: this.#session !== undefined };
       const question = this.#remoteQuestion(request, tenant);
       const away = this.#leave(gainingRegion(this.#context, question, staying, now));
       if (away !== undefined) return away;
     }
     const isIn = this.#ticket !== undefined;
-    if (holdLeftMs > 0 && (isIn || !holds.isFull(this.#model))) return this.#hold(pool, now);
+    if (holdLeftMs > 0 && (isIn || !holds.isFull(this.#model))) {
+      const ms = here.firstTokenMs - here.errorMs;
+      if (here.queueMs !== undefined)
+        this.#expectation.holds(poolSlotOf(this.#context, pool), ms, now);
+      return this.#hold(pool, now);
+    }
     const choice = this.#pickNow(pool) ?? this.#pickBusy(pool);
     if (choice !== undefined) this.#expectation.queueMs = here.queueMs ?? 0;
     return choice;
