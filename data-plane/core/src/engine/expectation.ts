@@ -1,6 +1,7 @@
 // When the first token of a request's newest call is expected, and what is learned when it comes: how long such a prompt
 // takes there, and how far off the expectation was.
 
+import type { Instant } from "@meridian/proto/base";
 import type { WaitKind } from "../health/index.ts";
 import { expectedOf } from "./local-outlook.ts";
 import type { PlanContext } from "./plan-context.ts";
@@ -25,7 +26,8 @@ export class Expectation {
   }
 
   /** A backend of this region gets the call; `tokens` stand before its first one there, the own prompt included. */
-  calls(slot: number, tokens: number): void {
+  calls(slot: number, tokens: number, now: Instant): void {
+    this.#context.times.started(slot, now);
     const { queueMs } = this;
     this.queueMs = 0;
     this.#slot = slot;
@@ -45,10 +47,10 @@ export class Expectation {
   }
 
   /** A first token came after so long. */
-  came(slot: number, ms: number): void {
+  came(slot: number, ms: number, now: Instant): void {
     if (slot !== this.#slot) return;
     const { fits, times } = this.#context;
-    if (this.#isKnown) times.missed(slot, ms - this.#ms);
-    if (this.#tokens > 0 && this.#kind === "stream") fits.learn(slot, this.#tokens, ms);
+    if (this.#isKnown) times.missed(slot, ms - this.#ms, now);
+    if (this.#tokens > 0 && this.#kind === "stream") fits.learn(slot, this.#tokens, ms, now);
   }
 }

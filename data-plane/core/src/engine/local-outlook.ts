@@ -127,7 +127,7 @@ function addList(
     sums.working += calls.engines.running(slot, now) ?? list.inFlight[entry] ?? 0;
     sums.waiting += calls.engines.waiting(slot, now) ?? 0;
     sums.hitTokens = Math.max(sums.hitTokens, list.hits[entry] ?? 0);
-    sums.errorMs += times.errorMs(slot, idleMs);
+    sums.errorMs += times.errorMs(slot, idleMs, now);
     const callMs = times.callMs(slot);
     if (callMs === undefined) continue;
     sums.known += 1;
