@@ -65,7 +65,7 @@ export function regionOutlook(
   const plainMs = wayMs + idleFirstTokenMs(fit, work.promptTokens);
   const slot = peer.candidates[0]?.slot ?? 0;
   const queueErrorMs = queueMs === undefined ? untestedErrorMs(plainMs) : 0;
-  const errorMs = times.errorMs(slot, plainMs) + queueErrorMs;
+  const errorMs = times.errorMs(slot, plainMs, now) + queueErrorMs;
   const waitMs = Math.max(queueMs ?? 0, sentMs);
   const parts = { netMs: wayMs, queueMs: waitMs, fit, tokens: work.promptTokens, errorMs };
   return {

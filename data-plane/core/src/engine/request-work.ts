@@ -1,8 +1,7 @@
 // What a request adds to a backend: reckoned before it is sent, put right when it has ended.
 
 import type { Instant } from "@meridian/proto/base";
-import type { RouteView } from "@meridian/proto/snapshot";
-import { type AttemptRecord, isUnsent } from "../attempt/index.ts";
+import { type AttemptRecord, type CallRole, isUnsent } from "../attempt/index.ts";
 import type { BackendBuckets, Work } from "../balance/index.ts";
 import type { WaitKind } from "../health/index.ts";
 import type { ResolvedRoute } from "../route/index.ts";
@@ -28,6 +27,11 @@ export function waitKindOf({ kind, stream }: RequestFacts): WaitKind | undefined
 
 /** What tells how much of the reckoned work was done. */
 export type SettledWork = Pick<Outcome, "facts" | "attempts" | "usage">;
+
+/** The body ends with the assistant's words: ours, or those that another region's proxy put there. */
+export function needsPrefix(role: CallRole, { isContinuation }: RequestFacts): boolean {
+  return role === "continuation" || isContinuation;
+}
 
 /** The first token that the route promises; without a promise, what counts as slow. */
 export function promisedMs({ facts, resolved }: PromisedRequest): number {

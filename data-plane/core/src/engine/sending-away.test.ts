@@ -133,6 +133,27 @@ test("prompts that stand before a first token send the next one away before a se
   expect(stay.join()).toMatch(/^(first [ab],?){12}$/);
 });
 
+test("servers that were erratic for a while are tried again, and stayed with once they are not", () => {
+  const backends = [backend("a", "eu", 64), backend("b", "eu", 64), backend("us-a", "us", 64)];
+  const made = world(policy({ objective: { firstTokenMs: 1_000 } }, { backends }));
+  const isAway = (second: number, firstTokenMs: number) => {
+    const now = second * 1_000 + 1;
+    measure(made, now);
+    const asked = made.ask(now, { inputTokens: 300 });
+    const isAbroad = asked.first.startsWith("first us");
+    const ms = isAbroad ? 400 : firstTokenMs;
+    asked.attempts.step({ kind: "token", attempt: 1, continuable: false }, now + ms);
+    complete(asked, now + ms + 100);
+    return isAbroad;
+  };
+  const seconds = Array.from({ length: 200 }, (_, second) => second);
+  const erratic = seconds.map((at) => isAway(at, at % 8 < 2 ? 4_000 : 300));
+  expect(erratic.slice(100).filter(Boolean).length).toBeGreaterThan(50);
+  // The last wait of those four seconds is over by then.
+  const calm = seconds.map((at) => isAway(205 + at, 300));
+  expect(calm.slice(150).filter(Boolean)).toEqual([]);
+});
+
 test("a prompt that has got its first token stands before nobody", () => {
   const made = prefilling({ objective: { firstTokenMs: 1_000 } });
   for (let each = 0; each < 20; each++) {
