@@ -83,7 +83,7 @@ export async function ask(
     body: JSON.stringify({
       model: "main",
       stream: true,
-      max_tokens: 10,
+      max_tokens: 5,
       ignore_eos: true,
       messages: [{ role: "user", content }],
     }),
