@@ -18,9 +18,8 @@ beforeAll(async () => {
   cluster = await startCluster({
     regions: [region],
     backendsPerRegion: 2 * pools.length,
-    // 100 ms to the first token of a short prompt, so that a machine under load does not hide what is slow; with less
-    // than 3 requests a second, three times that is not more than a server can do.
-    models: ["chat:50:2", "quick:1:2"],
+    // 150 ms on the way to the first token, so that a machine under load does not hide what is slow.
+    models: ["chat:1:2:0:64:512:150", "quick:1:2"],
     speed: 1,
     policy: (policy) => ({
       ...policy,
@@ -110,7 +109,7 @@ test("a backend that is three times as slow loses half of its weight and is not 
   const [victim = ""] = namesOf("slow");
   // Only now: what programs that have just started take is not usual.
   for (const pool of ["slow", "all-slow"] as const) {
-    loads.set(pool, startLoad(endpointOf(cluster, region), pool, 5, true));
+    loads.set(pool, startLoad(endpointOf(cluster, region), pool, 8, true));
   }
   await untilUsual("slow");
   await fail(victim, { kind: "slow", factor: 3 });

@@ -31,7 +31,7 @@ type Backend = {
 const picker = findPicker("least-outstanding");
 
 /** What an answer takes, in ms and in tokens with its prompt. */
-const answerMs = 45;
+const answerMs = 150;
 const requestTokens = 260;
 /** Share of the requests whose first token is timed. */
 const streamed = 0.5;

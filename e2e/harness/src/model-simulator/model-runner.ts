@@ -10,12 +10,17 @@ export class ModelRunner {
   readonly spec: ModelSpec;
   readonly finished = { stop: 0, length: 0 };
   readonly #scheduler: Scheduler;
-  readonly #listeners = new Map<number, JobListener>();
+  readonly #speed: number;
+  readonly #listeners = new Map<
+    number,
+    { readonly hear: JobListener; readonly latencyMs: number }
+  >();
   #timer: NodeJS.Timeout | undefined;
   #lastId = 0;
 
   constructor(spec: ModelSpec, speed: number) {
     this.spec = spec;
+    this.#speed = speed;
     this.#scheduler = scheduler(spec.size, speed);
   }
 
@@ -26,7 +31,8 @@ export class ModelRunner {
     this.#lastId += 1;
     const id = this.#lastId;
     if (!this.#scheduler.submit({ ...job, id }, performance.now())) return undefined;
-    this.#listeners.set(id, listener);
+    const latencyMs = (this.spec.size.latencyMs * job.slowness) / this.#speed;
+    this.#listeners.set(id, { hear: listener, latencyMs });
     this.#schedule();
     return id;
   }
@@ -41,11 +47,19 @@ export class ModelRunner {
   }
 
   #turn(): void {
-    for (const event of this.#scheduler.advance(performance.now())) {
-      this.#listeners.get(event.id)?.(event);
-      if (event.kind === "done") this.#listeners.delete(event.id);
-    }
+    for (const event of this.#scheduler.advance(performance.now())) this.#tell(event);
     this.#schedule();
+  }
+
+  #tell(event: Emission): void {
+    const latencyMs = this.#listeners.get(event.id)?.latencyMs ?? 0;
+    const tell = () => {
+      // Undefined: it was cancelled meanwhile.
+      this.#listeners.get(event.id)?.hear(event);
+      if (event.kind === "done") this.#listeners.delete(event.id);
+    };
+    if (latencyMs === 0) tell();
+    else setTimeout(tell, latencyMs);
   }
 
   #schedule(): void {

@@ -18,6 +18,8 @@ export type ModelSize = {
   readonly kvTokensMax: number;
   /** 256-token blocks that the prefix cache keeps. */
   readonly cacheBlocksMax: number;
+  /** Every token is said so much later, whatever the load: what lies between model and client. */
+  readonly latencyMs: number;
 };
 
 export type ModelSpec = {
@@ -37,6 +39,7 @@ export const presets = {
     queueMax: 512,
     kvTokensMax: 400_000,
     cacheBlocksMax: 2_000,
+    latencyMs: 0,
   },
   small: {
     prefillMsPerToken: 0.03,
@@ -46,6 +49,7 @@ export const presets = {
     queueMax: 1_024,
     kvTokensMax: 800_000,
     cacheBlocksMax: 4_000,
+    latencyMs: 0,
   },
   embed: {
     prefillMsPerToken: 0.01,
@@ -55,11 +59,12 @@ export const presets = {
     queueMax: 1_024,
     kvTokensMax: 800_000,
     cacheBlocksMax: 1,
+    latencyMs: 0,
   },
 } as const satisfies { readonly [name: string]: ModelSize };
 
 /**
- * `NAME:PRESET` or `NAME:prefillMsPerToken:decodeMs[:decodeMsPerSequence[:slots[:queueMax]]]`.
+ * `NAME:PRESET` or `NAME:prefillMsPerToken:decodeMs[:decodeMsPerSequence[:slots[:queueMax[:latencyMs]]]]`.
  *
  * @example parseModelSpec("sim-large:large"); parseModelSpec("tiny:0.01:2:0:4:8")
  */
@@ -70,14 +75,20 @@ export function parseModelSpec(text: string): Result<ModelSpec, string> {
     return ok({ name, size: presets[first], use: first === "embed" ? "embed" : "generate" });
   }
   const numbers = [first, ...rest].map(Number);
-  const valid = numbers.every((each) => Number.isFinite(each) && each >= 0) && numbers.length <= 5;
-  const [prefillMsPerToken, decodeMs, decodeMsPerSequence = 0, slots = 64, queueMax = 512] =
-    numbers;
+  const valid = numbers.every((each) => Number.isFinite(each) && each >= 0) && numbers.length <= 6;
+  const [prefillMsPerToken, decodeMs, decodeMsPerSequence = 0, ...limits] = numbers;
+  const [slots = 64, queueMax = 512, latencyMs = 0] = limits;
   if (!valid || prefillMsPerToken === undefined || decodeMs === undefined) {
     const known = Object.keys(presets).join(", ");
-    return err(`${text}: expected a preset (${known}) or two to five numbers of at least 0`);
+    return err(`${text}: expected a preset (${known}) or two to six numbers of at least 0`);
   }
-  const size = { ...presets.small, prefillMsPerToken, decodeMs, decodeMsPerSequence };
+  const size = {
+    ...presets.small,
+    prefillMsPerToken,
+    decodeMs,
+    decodeMsPerSequence,
+    latencyMs,
+  };
   return ok({ name, size: { ...size, slots: Math.max(1, slots), queueMax }, use: "generate" });
 }
 

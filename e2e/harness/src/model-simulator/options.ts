@@ -25,7 +25,7 @@ const help = `Usage: node e2e/harness/src/model-simulator/main.ts --port PORT --
                         models, with one set of faults and one log
   --control-port PORT   /faults and /requests here too; needed for faults of a port
   --model NAME:SIZE     repeatable; SIZE is ${Object.keys(presets).join(", ")}, or
-                        prefillMsPerToken:decodeMs[:decodeMsPerSequence[:slots[:queueMax]]]
+                        prefillMsPerToken:decodeMs[:decodeMsPerSequence[:slots[:queueMax[:latencyMs]]]]
   --speed FACTOR        divides every duration (default 1)
   --seed TEXT           decides which requests a fault with a share meets (default "simulator")
   --assistant-prefix W  a chat that ends with the assistant's words: ${assistantPrefixes.join(", ")}

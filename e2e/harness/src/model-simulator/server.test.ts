@@ -8,6 +8,7 @@ const { openServer, faults, log } = createSimulator(
   {
     models: [
       { name: "m", size: presets.small, use: "generate" },
+      { name: "far", size: { ...presets.small, latencyMs: 5_000 }, use: "generate" },
       { name: "e", size: presets.embed, use: "embed" },
     ],
     speed: 50,
@@ -251,6 +252,18 @@ test.each([
   const { status, text } = await post("/v1/chat/completions", streaming);
   expect([status, text.includes(part), text === whole]).toEqual([200, true, false]);
   expect(text.includes("[DONE]")).toBe(["empty-content", "other-words"].includes(kind));
+});
+
+test("latency is added to every answer, as often as a fault slows it", async () => {
+  const far = { ...chat, model: "far", max_tokens: 3 };
+  const timed = async () => {
+    const begun = performance.now();
+    expect((await post("/v1/chat/completions", far)).status).toBe(200);
+    return performance.now() - begun;
+  };
+  expect(await timed()).toBeGreaterThanOrEqual(99);
+  await post("/faults", { kind: "slow", factor: 3 });
+  expect(await timed()).toBeGreaterThanOrEqual(299);
 });
 
 test("a trickle is slow, and whole", async () => {

@@ -36,7 +36,7 @@ export type RealRunsOptions = {
 };
 
 /** A backend of a pool gets so many requests a second, by both proxies together. */
-export const perBackend = 10;
+const perBackend = 10;
 const runsOfEach = 5;
 /** Until each proxy has seen what is usual of a first token: 50 of them, and that of programs that run for a while. */
 const warmUpMs = { short: 25_000, full: 60_000 } as const;
