@@ -78,7 +78,7 @@ export function localOutlook(
     sums.backends === 0 ? survey.roomInMs : queueOf(context, pool, { sums, question });
   const tokens = question.work.promptTokens - sums.hitTokens;
   const testedMs = sums.backends === 0 ? 0 : sums.errorMs / sums.backends;
-  const doubtMs = queueMs === undefined ? 0 : queueErrorMs(context, pool, queueMs);
+  const doubtMs = queueMs === undefined ? 0 : queueErrorMs(context, pool, queueMs, now);
   const errorMs =
     queueMs === undefined ? testedMs + untestedErrorMs(idleMs) : Math.max(testedMs, doubtMs);
   const parts = { netMs: 0, queueMs: queueMs ?? 0, fit, tokens, errorMs };
@@ -87,8 +87,8 @@ export function localOutlook(
 }
 
 /** How far waits of those who were held for the pool were off. */
-function queueErrorMs(context: PlanContext, pool: Pool, queueMs: number): number {
-  return context.times.errorMs(poolSlotOf(context, pool), queueMs);
+function queueErrorMs(context: PlanContext, pool: Pool, queueMs: number, now: Instant): number {
+  return context.times.errorMs(poolSlotOf(context, pool), queueMs, now);
 }
 
 /** Where what is held for a pool is counted, and how far expectations of those who were held were off. */
@@ -150,7 +150,7 @@ function addList(
     sums.working += calls.engines.running(slot, now) ?? list.inFlight[entry] ?? 0;
     sums.waiting += calls.engines.waiting(slot, now) ?? 0;
     sums.hitTokens = Math.max(sums.hitTokens, list.hits[entry] ?? 0);
-    sums.errorMs += times.errorMs(slot, idleMs);
+    sums.errorMs += times.errorMs(slot, idleMs, now);
     const callMs = times.callMs(slot);
     if (callMs === undefined) continue;
     sums.known += 1;
