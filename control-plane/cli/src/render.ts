@@ -11,6 +11,7 @@ import type {
 import { formatVersion } from "@meridian/proto/snapshot";
 import type { Paint } from "./paint.ts";
 import { oneLine } from "./printable.ts";
+import { renderPools } from "./render-pools.ts";
 import { formatTable } from "./table.ts";
 
 /** Age of a digest or frame that never came. */
@@ -39,7 +40,7 @@ export function renderChanges(changes: readonly Change[]): string {
     .join("");
 }
 
-/** Four tables: regions, control planes, proxies, backends. now: milliseconds since 1970, for ends of drains. */
+/** Five tables: regions, control planes, proxies, backends, pools. now: milliseconds since 1970, for ends of drains. */
 export function renderStatus(status: StatusResponse, now: number): string {
   const tables = [
     `policy ${formatVersion(status.policy)}\n`,
@@ -47,6 +48,7 @@ export function renderStatus(status: StatusResponse, now: number): string {
     controlPlaneTable(status.controlPlanes),
     proxyTable(status.proxies),
     backendTable(status, now),
+    renderPools(status.pools, status.models),
   ];
   return tables.filter((each) => each !== "").join("\n");
 }

@@ -88,6 +88,7 @@ export function createControlPlane(parts: ControlPlaneParts): ControlPlane {
         questions: questionLane.streams,
       },
       fullPushes: policyLane.pacing,
+      regions: table.readings(),
     }),
     register: (address) => {
       const { id, region } = settings;
@@ -254,10 +255,11 @@ function startWriter(
 
 function createAdmin(
   { settings, store, clock, random, logger, metrics }: ControlPlaneParts,
-  { checker, proxies, view, judge, reconciler, questionLane }: Serving,
+  serving: Serving,
   peers: Peers,
 ): UntypedServiceImplementation {
   const { id, region } = settings;
+  const { checker, proxies, view, judge, reconciler, questionLane } = serving;
   const { health } = judge;
   const audit = createAudit((line, message) => logger.info(line, message));
   const rows = reconciler.policyRows;
@@ -279,7 +281,7 @@ function createAdmin(
       audit,
     }),
     drains: new DrainOrders({ store, clock, view, published, audit }),
-    local: { id, region, build, clock, proxies, view, health, published, storeReachable },
+    local: { ...serving, id, region, build, clock, health, published, storeReachable },
     explanations: new Explanations({ clock, proxies, questions: questionLane, peers, others }),
     backendExplanations: new BackendExplanations({ id, clock, health, published, peers, others }),
     peers,

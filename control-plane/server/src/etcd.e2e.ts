@@ -156,6 +156,35 @@ test("what proxies report comes back as their region's row of the table", async 
   }
 });
 
+test("the table is shown to operators by every control plane, and in the metrics", async () => {
+  for (const index of [0, 1]) {
+    await vi.waitFor(async () => {
+      const { pools, models } = await statusBy(index);
+      const home = pools.find((each) => each.region === "eu-west");
+      expect(home).toMatchObject({ model: "llama", backends: 1, capacityTokens: 1_000 });
+      expect(home?.outflows.map((each) => each.region)).toEqual(["ap-south", "us-east"]);
+      for (const { share, tokens } of home?.outflows ?? []) {
+        expect(share).toBeGreaterThan(300);
+        expect(tokens).toBeGreaterThan(3_000);
+      }
+      expect(models).toMatchObject([{ model: "llama", capacityTokens: 3_000n }]);
+      expect(models[0]?.spareTokens).toBeLessThan(-10_000n);
+    }, patient);
+  }
+  const text = await (await fetch(`${rig(0).opsUrl}/metrics`)).text();
+  const read = (name: string, ...labels: readonly string[]) => {
+    const line = text.split("\n").find((each) => each.startsWith(`${name}{${labels.join(",")}}`));
+    return Number(line?.split(" ").at(-1));
+  };
+  const home = ['region="eu-west"', 'model="llama"'] as const;
+  expect(read("meridian_control_pool_capacity_tokens", ...home)).toBe(1_000);
+  expect(read("meridian_control_pool_demand_tokens", ...home)).toBeGreaterThan(10_000);
+  expect(read("meridian_control_pool_pending_tokens", ...home)).toBe(0);
+  const cell = ['region="eu-west"', 'to="us-east"', 'model="llama"'];
+  expect(read("meridian_control_outflow_share", ...cell)).toBeGreaterThan(0.3);
+  expect(read("meridian_control_model_spare_tokens", 'model="llama"')).toBeLessThan(-10_000);
+});
+
 test("a killed control plane is told as unreachable, then as gone, and its region's capacity fades", async () => {
   const states = proxyOf(0).states();
   await rig(2).program.kill();

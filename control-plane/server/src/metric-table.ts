@@ -50,6 +50,36 @@ export const metricTable = {
     labels: ["verdict"],
     help: "Verdicts on backends that changed, by the new one (healthy, degraded, unhealthy)",
   },
+  poolCapacity: {
+    name: "meridian_control_pool_capacity_tokens",
+    type: "gauge",
+    labels: ["region", "model"],
+    help: "Tokens a second that a region's available backends of a model can work off; absent: not known",
+  },
+  poolDemand: {
+    name: "meridian_control_pool_demand_tokens",
+    type: "gauge",
+    labels: ["region", "model"],
+    help: "Tokens a second that a region's own clients ask of a model, over about ten seconds",
+  },
+  poolPending: {
+    name: "meridian_control_pool_pending_tokens",
+    type: "gauge",
+    labels: ["region", "model"],
+    help: "Tokens still to do: under way at a region's backends of a model, and held at its proxies",
+  },
+  outflowShare: {
+    name: "meridian_control_outflow_share",
+    type: "gauge",
+    labels: ["region", "to", "model"],
+    help: "Share of its demand that a region may send to another one, 0 to 1; absent: not bound",
+  },
+  modelSpare: {
+    name: "meridian_control_model_spare_tokens",
+    type: "gauge",
+    labels: ["model"],
+    help: "Tokens a second that all regions but the largest have beyond the whole demand; below 0: its loss could not be borne",
+  },
   storeWrites: {
     name: "meridian_control_store_writes_total",
     type: "counter",

@@ -7,6 +7,7 @@ import type { HealthVerdict } from "@meridian/proto/health";
 import { type Logger, pino } from "pino";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { type MetricRow, metricTable } from "./metric-table.ts";
+import type { TableReadings } from "./region/table-keeper.ts";
 
 /** Values that are read when somebody asks for the metrics. */
 export type Readings = {
@@ -19,6 +20,7 @@ export type Readings = {
     readonly questions: number;
   };
   readonly fullPushes: { readonly underWay: number; readonly waiting: number };
+  readonly regions: TableReadings;
 };
 
 export type ControlMetrics = {
@@ -123,6 +125,11 @@ function createGauges(registry: Registry) {
     watchState: gauge(metricTable.watchState),
     streams: gauge(metricTable.streams),
     fullPushes: gauge(metricTable.fullPushes),
+    poolCapacity: gauge(metricTable.poolCapacity),
+    poolDemand: gauge(metricTable.poolDemand),
+    poolPending: gauge(metricTable.poolPending),
+    outflowShare: gauge(metricTable.outflowShare),
+    modelSpare: gauge(metricTable.modelSpare),
   };
 }
 
@@ -139,4 +146,23 @@ function setGauges(gauges: ReturnType<typeof createGauges>, readings: Readings):
   }
   gauges.fullPushes.set({ state: "under_way" }, readings.fullPushes.underWay);
   gauges.fullPushes.set({ state: "waiting" }, readings.fullPushes.waiting);
+  setTableGauges(gauges, readings.regions);
+}
+
+/** What is not known any more must not be shown as it last was. */
+function setTableGauges(gauges: ReturnType<typeof createGauges>, table: TableReadings): void {
+  const { poolCapacity, poolDemand, poolPending, outflowShare, modelSpare } = gauges;
+  for (const each of [poolCapacity, poolDemand, poolPending, outflowShare, modelSpare])
+    each.reset();
+  for (const { region, model, capacity, demand, pending } of table.pools) {
+    if (capacity !== undefined) poolCapacity.set({ region, model }, capacity);
+    poolDemand.set({ region, model }, demand);
+    poolPending.set({ region, model }, pending);
+  }
+  for (const { home, region, model, share } of table.outflows) {
+    outflowShare.set({ region: home, to: region, model }, share);
+  }
+  for (const { model, spareWithoutLargest } of table.models) {
+    if (spareWithoutLargest !== undefined) modelSpare.set({ model }, spareWithoutLargest);
+  }
 }

@@ -7,6 +7,7 @@ import { createDecisionPages } from "./decisions/index.ts";
 import { OwnHealth } from "./health/own-health.ts";
 import { endBySignal, ListenError, listenAll, listenOn, within } from "./lifecycle.ts";
 import { createOpsServer } from "./ops-server.ts";
+import { EngineReader } from "./probe/engine-reader.ts";
 import { RegionWatch } from "./region-watch.ts";
 import { readProxySettings, type Settings } from "./settings.ts";
 import { createLogger, createMetrics } from "./telemetry.ts";
@@ -38,7 +39,10 @@ async function run(settings: Settings, tls: TlsFiles): Promise<void> {
 
   const listeners = await startListeners({ settings, tls, clock, random, logger, metrics });
   const health = new OwnHealth({ id, clock, random: random.fork("health"), logger, listeners });
-  const parts = { settings, tls, clock, random, logger, metrics, listeners, health, isStopping };
+  const { backends } = listeners;
+  const reader = new EngineReader({ clock, random: random.fork("engines"), backends });
+  const watched = { listeners, health, reader };
+  const parts = { settings, tls, clock, random, logger, metrics, ...watched, isStopping };
   const control = await startControl(parts);
   const { report } = listeners;
   const watch = new RegionWatch({
@@ -77,7 +81,7 @@ async function run(settings: Settings, tls: TlsFiles): Promise<void> {
     logger.info({ signal, live, drainMs: settings.drainMs }, "draining");
     const isDrained = await within(settings.drainMs, listeners.beginDrain());
     logger.info({ isDrained }, "stopping");
-    const probesEnd = within(diskMs, health.close());
+    const probesEnd = within(diskMs, Promise.all([health.close(), reader.close()]));
     await Promise.all([within(diskMs, control.close()), probesEnd, listeners.close()]);
     logger.flush();
   });

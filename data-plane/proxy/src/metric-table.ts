@@ -110,6 +110,30 @@ export const metricTable = {
     labels: ["backend", "outcome"],
     help: "Canaries that were answered, by what the answers were (right, wrong)",
   },
+  engineReadings: {
+    name: "meridian_engine_readings_total",
+    type: "counter",
+    labels: ["backend", "outcome"],
+    help: "Readings of model servers' own metrics (told, silent: they tell no queue, failed)",
+  },
+  engineWaiting: {
+    name: "meridian_engine_requests_waiting",
+    type: "gauge",
+    labels: ["backend"],
+    help: "Requests in the model server's own queue, as it says; absent: not known, or older than 5 s",
+  },
+  engineRunning: {
+    name: "meridian_engine_requests_running",
+    type: "gauge",
+    labels: ["backend"],
+    help: "Requests that the model server works on, as it says; absent: not known",
+  },
+  engineKvUse: {
+    name: "meridian_engine_kv_use",
+    type: "gauge",
+    labels: ["backend"],
+    help: "Share of the model server's memory for context in use, 0 to 1; absent: not known",
+  },
   canaryTokensPerDay: {
     name: "meridian_canary_tokens_per_day",
     type: "gauge",

@@ -247,7 +247,8 @@ function askPeer(program: TestProxy, tls: https.RequestOptions): Promise<number 
 
 test("SIGTERM lets a live stream end, refuses new requests, and exits with 0", async () => {
   let finish: (() => void) | undefined;
-  const streaming = await upstream((_, response) => {
+  const streaming = await upstream(({ url }, response) => {
+    if (url === "/health") return response.end();
     response.writeHead(200, { "content-type": "text/event-stream" });
     response.write('data: {"choices":[{"delta":{"content":"one"}}]}\n\n');
     finish = () =>

@@ -21,6 +21,22 @@ const report: EngineReport = {
 const readings: Readings = {
   report,
   probed: new Map(),
+  engines: new Map([
+    [
+      "us-a",
+      {
+        counts: { told: 3, silent: 1, failed: 0 },
+        load: { waiting: 2, running: 16, kvUse: undefined },
+      },
+    ],
+    [
+      "us-b",
+      {
+        counts: { told: 0, silent: 1, failed: 0 },
+        load: { waiting: undefined, running: undefined, kvUse: undefined },
+      },
+    ],
+  ]),
   status: {
     link: "waiting",
     control: undefined,
@@ -111,9 +127,14 @@ test("values that are read are read anew each time", async () => {
     "meridian_ready 1",
     "meridian_region_open 0",
     "meridian_snapshot_sequence 0",
+    'meridian_engine_readings_total{backend="us-a",outcome="told"} 3',
+    'meridian_engine_requests_waiting{backend="us-a"} 2',
+    'meridian_engine_requests_running{backend="us-a"} 16',
   ]) {
     expect(text).toContain(line);
   }
+  expect(text).not.toMatch(/^meridian_engine_requests_waiting\{backend="us-b"/m);
+  expect(text).not.toMatch(/^meridian_engine_kv_use\{/m);
 });
 
 test("what listener threads counted is added, and what the main thread alone knows is told once", async () => {

@@ -1,6 +1,7 @@
 // What the proxy tells about itself: log lines on stderr and metrics. Neither ever carries prompts, keys or secrets.
 
 import type { Server } from "node:net";
+import type { EngineLoad } from "@meridian/data-core/balance";
 import type { EngineReport } from "@meridian/data-core/engine";
 import type { SnapshotSource, SyncStatus } from "@meridian/data-core/sync";
 import { type Logger, pino } from "pino";
@@ -14,6 +15,7 @@ import {
   Registry,
 } from "prom-client";
 import { type MetricRow, metricTable } from "./metric-table.ts";
+import type { ReadingCounts } from "./probe/engine-reader.ts";
 import type { ProbeCounts } from "./probe/prober.ts";
 import type { FinishedExchange, RequestMetrics } from "./server/index.ts";
 
@@ -22,6 +24,8 @@ export type Readings = {
   readonly report: EngineReport;
   /** By backend, for those that this proxy has probed. */
   readonly probed: ReadonlyMap<string, ProbeCounts>;
+  /** By backend, for those whose metrics this proxy has asked for. */
+  readonly engines: ReadonlyMap<string, EngineReading>;
   readonly status: SyncStatus;
   /** Control planes by address; the one in use is true. */
   readonly controls: ReadonlyMap<string, boolean>;
@@ -32,6 +36,9 @@ export type Readings = {
   /** Requests admitted so far, by listener thread. */
   readonly requestsByThread: readonly number[];
 };
+
+/** What came of asking a model server for its metrics, and what it says now. */
+export type EngineReading = { readonly counts: ReadingCounts; readonly load: EngineLoad };
 
 /** One metric as it is handed from thread to thread. */
 export type MetricJson = MetricObjectWithValues<MetricValue<string>>;
@@ -89,6 +96,7 @@ export function createMetrics(ownRegion: string): ProxyMetrics {
       setGauges(gauges, readings);
       setBytes(counters, connections);
       setProbes(counters, readings.probed);
+      setEngines(counters, gauges, readings.engines);
       counters.tokens.reset();
       counters.tokens.inc({ direction: "input" }, readings.report.inputTokens);
       counters.tokens.inc({ direction: "output" }, readings.report.outputTokens);
@@ -127,6 +135,7 @@ function createCounters(registry: Registry) {
     lastGoodFailures: counter(metricTable.lastGoodFailures),
     probes: counter(metricTable.probes),
     canaries: counter(metricTable.canaries),
+    engineReadings: counter(metricTable.engineReadings),
     decisionsDropped: counter(metricTable.decisionsDropped),
   };
 }
@@ -152,6 +161,25 @@ function setProbes(
   }
 }
 
+function setEngines(
+  counters: ReturnType<typeof createCounters>,
+  gauges: ReturnType<typeof createGauges>,
+  engines: Readings["engines"],
+): void {
+  counters.engineReadings.reset();
+  const { engineWaiting, engineRunning, engineKvUse } = gauges;
+  for (const gauge of [engineWaiting, engineRunning, engineKvUse]) gauge.reset();
+  for (const [backend, { counts, load }] of engines) {
+    for (const [outcome, count] of Object.entries(counts)) {
+      counters.engineReadings.inc({ backend, outcome }, count);
+    }
+    // What is not known is left out: 0 would be a word of the server's.
+    if (load.waiting !== undefined) engineWaiting.set({ backend }, load.waiting);
+    if (load.running !== undefined) engineRunning.set({ backend }, load.running);
+    if (load.kvUse !== undefined) engineKvUse.set({ backend }, load.kvUse);
+  }
+}
+
 /** Gauges tell what is so now, and the main thread alone knows that. */
 function isCounted(metric: MetricJson): boolean {
   // prom-client's type says a number, its values are words.
@@ -167,6 +195,9 @@ function createGauges(registry: Registry) {
     backendAvailable: gauge(metricTable.backendAvailable),
     ejected: gauge(metricTable.ejected),
     backendVerdict: gauge(metricTable.backendVerdict),
+    engineWaiting: gauge(metricTable.engineWaiting),
+    engineRunning: gauge(metricTable.engineRunning),
+    engineKvUse: gauge(metricTable.engineKvUse),
     canaryTokensPerDay: gauge(metricTable.canaryTokensPerDay),
     snapshotEpoch: gauge(metricTable.snapshotEpoch),
     snapshotSequence: gauge(metricTable.snapshotSequence),

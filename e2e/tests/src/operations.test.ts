@@ -45,6 +45,18 @@ function stateOf({ state }: { readonly state?: string }): string | undefined {
   return state;
 }
 
+test("status shows what each region's own clients ask of each model", async () => {
+  await askMany(endpointOf(cluster, "us-east"), 20);
+  type Pool = { region: string; model: string; demandTokens?: number };
+  const asked = async () => {
+    const { pools } = JSON.parse(await meridian("status", "-o", "json"));
+    return (pools as readonly Pool[]).filter((each) => (each.demandTokens ?? 0) > 0);
+  };
+  await expect.poll(asked, soon).toMatchObject([{ region: "us-east", model: "sim-small" }]);
+  // Nothing is declared, and nobody was at a limit.
+  expect(await meridian("status")).toMatch(/sim-small +us-east +2\/2 +not known/);
+});
+
 test("a drained region's clients are answered by others, and by itself again afterwards", async () => {
   const endpoint = endpointOf(cluster, "us-east");
   await meridian("drain", "region", "us-east", "--for", "5m", "--reason", "test");

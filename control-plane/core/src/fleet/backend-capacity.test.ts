@@ -27,11 +27,19 @@ test("full and in time: the rate that it did is what it can do", () => {
   expect(follow().run(62, { isFull: true })).toBe(1_000);
 });
 
-test("late: the largest rate at which it was in time counts, not the one at which it was not", () => {
+test("late: the largest rate at which it was in time counts, and of a late one the part in time", () => {
   const { run } = follow();
   run(62, { tokens: 700 });
   run(62, { tokens: 900 });
   expect(run(62, { tokens: 1_100, slow: 1 })).toBe(900);
+  expect(run(62, { tokens: 2_000, slow: 1 })).toBe(1_000);
+});
+
+test("a little late all the time is not what its quiet times were", () => {
+  const { run } = follow();
+  run(31, { tokens: 100 });
+  const late = run(300, { timed: 10, slow: 1 });
+  expect(late).toBeCloseTo(900, -1);
 });
 
 test("one late wait in twenty is in time, two are not", () => {
@@ -68,6 +76,7 @@ test("late all the time: what was known before stands", () => {
   const { run } = follow();
   run(62, { tokens: 800 });
   expect(run(1_800, { tokens: 1_500, slow: 2 })).toBe(800);
+  expect(follow().run(1_800, { tokens: 1_500, slow: 2 })).toBeUndefined();
 });
 
 test("two proxies' reports of one second are one second", () => {

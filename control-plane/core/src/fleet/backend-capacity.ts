@@ -32,8 +32,9 @@ export const capacityLimits = {
 
 type Window = {
   readonly at: Instant;
-  readonly rate: number;
-  /** Busy, and its first tokens were in time. */
+  /** What was done in time, tokens a second; undefined: it says nothing, as it was idle or too little could be judged. */
+  readonly rate: number | undefined;
+  /** Its first tokens were in time. */
   readonly isGood: boolean;
   /** Full, or its first tokens were late: more would not have gone in. */
   readonly isAtLimit: boolean;
@@ -52,7 +53,7 @@ export class BackendCapacity {
   #slow = 0;
   #busy = new Set<number>();
   #full = new Set<number>();
-  /** Of the newest good windows: stands while there are none because all are late. */
+  /** The largest rate while there were good windows: stands while there are none because all are late. */
   #lastGood: number | undefined;
 
   note(work: Work, now: Instant): void {
@@ -66,13 +67,13 @@ export class BackendCapacity {
     if (work.isFull) this.#full.add(second);
   }
 
-  /** The largest rate of the last ten minutes' good windows, if one of them, or a late one, was at the limit. */
+  /** The largest rate of the last ten minutes' windows, if one of them was at the limit. */
   tokensPerSecond(now: Instant): number | undefined {
     this.#roll(now);
     const heard = this.#windows.filter((each) => each.at > now - capacityLimits.memoryMs);
     if (!heard.some((each) => each.isAtLimit)) return undefined;
-    const rates = heard.filter((each) => each.isGood).map((each) => each.rate);
-    return rates.length > 0 ? Math.max(...rates) : this.#lastGood;
+    const former = heard.some((each) => each.isGood) ? undefined : this.#lastGood;
+    return largest([...rates(heard), ...(former === undefined ? [] : [former])]);
   }
 
   #roll(now: Instant): void {
@@ -81,8 +82,7 @@ export class BackendCapacity {
     const window = this.#close(startedAt);
     const oldest = now - capacityLimits.memoryMs;
     this.#windows = [...this.#windows, window].filter((each) => each.at > oldest);
-    const rates = this.#windows.filter((each) => each.isGood).map((each) => each.rate);
-    if (rates.length > 0) this.#lastGood = Math.max(...rates);
+    if (this.#windows.some((each) => each.isGood)) this.#lastGood = largest(rates(this.#windows));
     this.#startedAt = undefined;
     this.#tokens = 0;
     this.#timed = 0;
@@ -95,12 +95,24 @@ export class BackendCapacity {
     const { windowMs, timedMin, slowMax, secondsMin } = capacityLimits;
     const isJudged = this.#timed >= timedMin;
     const isLate = isJudged && this.#slow > slowMax * this.#timed;
-    const isBusy = this.#busy.size >= secondsMin && this.#tokens > 0;
+    const isTelling = this.#busy.size >= secondsMin && this.#tokens > 0 && isJudged;
+    // Of a late window that part counts which was in time (goodput, as DistServe has it): the rates of backends that are
+    // now and then a little late would else be those of their quiet times.
+    const inTime = isLate ? 1 - this.#slow / this.#timed : 1;
     return {
       at: startedAt + windowMs,
-      rate: (this.#tokens * 1_000) / windowMs,
-      isGood: isBusy && isJudged && !isLate,
+      rate: isTelling ? (this.#tokens * inTime * 1_000) / windowMs : undefined,
+      isGood: isTelling && !isLate,
       isAtLimit: isLate || this.#full.size >= secondsMin,
     };
   }
+}
+
+function rates(windows: readonly Window[]): readonly number[] {
+  return windows.flatMap(({ rate }) => (rate === undefined ? [] : [rate]));
+}
+
+function largest(all: readonly number[]): number | undefined {
+  const most = Math.max(0, ...all);
+  return most > 0 ? most : undefined;
 }

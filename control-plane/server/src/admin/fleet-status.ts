@@ -11,6 +11,7 @@ import {
   StatusResponseSchema,
 } from "@meridian/proto/gen/admin_pb";
 import type { PeerAnswer } from "./peers.ts";
+import { mergePools } from "./table-status.ts";
 
 /** The local view completed by what others said. */
 export function mergeStatus(
@@ -27,6 +28,8 @@ export function mergeStatus(
     proxies,
     backends,
     healthTests: own.healthTests,
+    pools: [...mergePools(own, known.slice(1))],
+    models: own.models,
   });
 }
 

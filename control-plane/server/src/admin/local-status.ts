@@ -1,7 +1,12 @@
 // What this control plane sees itself: its proxies, all regions, the backends that its proxies report on.
 
 import { create } from "@bufbuild/protobuf";
-import { type BackendCondition, type Proxies, regionCondition } from "@meridian/control-core/fleet";
+import {
+  type BackendCondition,
+  type Proxies,
+  type RegionLoads,
+  regionCondition,
+} from "@meridian/control-core/fleet";
 import type { JudgedBackend, RegionHealth } from "@meridian/control-core/health";
 import type { Clock } from "@meridian/proto/base";
 import {
@@ -18,8 +23,10 @@ import {
 import type { Backend } from "@meridian/proto/gen/policy_pb";
 import type { Published } from "../published.ts";
 import type { RegionView } from "../region/region-view.ts";
+import type { TableKeeper } from "../region/table-keeper.ts";
 import { healthTestMessages } from "./backend-explanations.ts";
 import { problemMessages } from "./messages.ts";
+import { modelStatuses, poolStatuses } from "./table-status.ts";
 
 export type LocalStatusOptions = {
   readonly id: string;
@@ -29,6 +36,8 @@ export type LocalStatusOptions = {
   readonly proxies: Proxies;
   readonly view: RegionView;
   readonly health: RegionHealth;
+  readonly loads: RegionLoads;
+  readonly table: TableKeeper;
   readonly published: () => Published | undefined;
   readonly storeReachable: () => boolean;
 };
@@ -60,6 +69,8 @@ export function localStatus(options: LocalStatusOptions): StatusResponse {
     backends,
     healthTests:
       current === undefined ? [] : [...healthTestMessages(options.health.tests, current.policy)],
+    pools: poolStatuses(options),
+    models: modelStatuses(options),
   });
 }
 
@@ -101,11 +112,12 @@ function regionStatus(
 
 function backendStatus(
   { name, region, serves }: Backend,
-  { view, proxies, health, clock }: LocalStatusOptions,
+  { view, proxies, health, loads, clock }: LocalStatusOptions,
 ): BackendStatus {
   const drain = view.drains().backends.get(name);
   const condition = proxies.backend(region, name, clock.now());
   const judged = health.backend(name, clock.now());
+  const capacity = loads.capacity(name, clock.now());
   return create(BackendStatusSchema, {
     name,
     region,
@@ -120,6 +132,8 @@ function backendStatus(
     verdictReason: judged === undefined || judged.verdict === "healthy" ? "" : judged.health.reason,
     share: Math.round((judged?.share ?? 0) * 1_000),
     canaryTokensPerDay: BigInt(judged?.canaryTokensPerDay ?? 0),
+    ...(capacity === undefined ? {} : { capacityTokens: Math.round(capacity.tokens) }),
+    capacitySource: capacity?.source ?? "",
   });
 }
 

@@ -1,7 +1,7 @@
 // Makes the region table anew each second out of what is known of all regions, and holds it for state frames and people.
 
 import type { Drains } from "@meridian/control-core/drain";
-import type { RegionDigest, RegionSigns } from "@meridian/control-core/fleet";
+import type { PoolCounts, RegionDigest, RegionSigns } from "@meridian/control-core/fleet";
 import {
   balanceModels,
   type ModelBalance,
@@ -22,6 +22,13 @@ export type TableKeeperOptions = {
   readonly storeReachable: () => boolean;
 };
 
+/** The whole table as it stands. */
+export type TableReadings = {
+  readonly pools: readonly ({ readonly region: string } & PoolCounts)[];
+  readonly outflows: readonly ({ readonly home: string } & OutflowShare)[];
+  readonly models: readonly ModelBalance[];
+};
+
 const tickMs = 1_000;
 
 export class TableKeeper {
@@ -37,6 +44,20 @@ export class TableKeeper {
   /** A region's row, as it is in force. */
   outflows(home: string): readonly OutflowShare[] {
     return this.#table.outflows(home);
+  }
+
+  /** For the metrics. */
+  readings(): TableReadings {
+    const regions = this.#regions();
+    return {
+      pools: regions.flatMap(({ name }) =>
+        (this.digest(name)?.pools ?? []).map((pool) => ({ region: name, ...pool })),
+      ),
+      outflows: regions.flatMap(({ name }) =>
+        this.outflows(name).map((each) => ({ home: name, ...each })),
+      ),
+      models: balanceModels(regions),
+    };
   }
 
   balances(): readonly ModelBalance[] {

@@ -3,13 +3,8 @@
 import type { AttemptRecord } from "../attempt/index.ts";
 import type { Demand, LoadShare } from "../load/index.ts";
 import type { Outcome, PoolTotals, RequestFacts } from "./engine.ts";
+import { workOf } from "./request-work.ts";
 import { type Table, targetId } from "./table.ts";
-
-/** Output that a request without a limit is expected to have, until its model's requests have shown how much they use. */
-const outputTokensGuess = 256;
-
-/** A limit that a client names is no promise to use it. */
-const tokensMax = 1_000_000;
 
 /** Requests from abroad were counted where they began. */
 export function noteArrival(
@@ -19,7 +14,7 @@ export function noteArrival(
 ): void {
   const slot = table.poolSlots.get(model ?? "");
   if (slot !== undefined && facts.arrivedFrom === undefined) {
-    demand.arrived(slot, expectedTokens(facts));
+    demand.arrived(slot, workOf(facts).tokens);
   }
 }
 
@@ -38,7 +33,7 @@ export function noteEnd(
   const pool = table.poolSlots.get(asked ?? model ?? "");
   if (pool === undefined || facts.arrivedFrom !== undefined) return;
   const away = attempts.some((each) => each.candidate.kind === "peer");
-  demand.ended(pool, { expected: expectedTokens(facts), used, away });
+  demand.ended(pool, { expected: workOf(facts).tokens, used, away });
 }
 
 /** Of every model that the policy names, in the order of their names. */
@@ -52,10 +47,6 @@ export function poolTotals(
     held: Math.max(0, load.inFlight(slot)),
     heldTokens: Math.max(0, load.pendingTokens(slot)),
   }));
-}
-
-function expectedTokens({ inputTokens, outputTokensMax }: RequestFacts): number {
-  return Math.min(tokensMax, inputTokens + (outputTokensMax ?? outputTokensGuess));
 }
 
 /** Whose answer the client got; of one that was cut short, who had begun it. */

@@ -5,6 +5,7 @@ export {
   type CallKnowledge,
   createCallBuffers,
   openCallBuffers,
+  ownCallKnowledge,
 } from "./call-knowledge.ts";
 export { createEngine, type EngineOptions } from "./create-engine.ts";
 export type {

@@ -17,17 +17,23 @@ import {
   type NoChoice,
   type Wait,
 } from "../attempt/index.ts";
-import { findPicker, type Picker, type Work } from "../balance/index.ts";
+import {
+  findPicker,
+  type Picker,
+  type Shortlist,
+  sessionSlot,
+  type Work,
+} from "../balance/index.ts";
 import type { WaitKind } from "../health/index.ts";
 import { idleFirstTokenMs } from "../locality/index.ts";
-import { allowsRegion, type ResolvedRoute } from "../route/index.ts";
+import { allowsRegion, type ResolvedRoute, sessionOf } from "../route/index.ts";
 import type { RequestFacts } from "./engine.ts";
 import { countedAs, evidenceOf, noteRoom } from "./evidence.ts";
 import type { Ticket } from "./hold-queues.ts";
 import { gone, type LastQuestion, lastResort, nobodyLeft } from "./last-resort.ts";
 import { localOutlook } from "./local-outlook.ts";
 import type { PlanContext } from "./plan-context.ts";
-import { hitTokensOf, type Picking, pickFrom, surveyPool } from "./pool-choice.ts";
+import { hitTokensOf, pickFrom, surveyPool } from "./pool-choice.ts";
 import {
   bestRegion,
   gainingRegion,
@@ -62,6 +68,8 @@ export class RequestPlan implements AttemptPorts {
   readonly #kind: WaitKind | undefined;
   /** The one that it was drawn for. */
   readonly #model: string;
+  /** undefined: the route has no sessions, or the client names none. */
+  readonly #session: number | undefined;
   #attempts: Attempts | undefined;
   #table: Table;
   /** Regions that took the request, or might have: each is asked once. */
@@ -83,6 +91,7 @@ export class RequestPlan implements AttemptPorts {
     this.#work = workOf(request.facts);
     this.#kind = waitKindOf(request.facts);
     this.#model = request.targets[0]?.model ?? "";
+    this.#session = sessionOf(request.resolved.route, request.facts);
   }
 
   /** Whose plan it is; told before the first question. */
@@ -212,13 +221,12 @@ export class RequestPlan implements AttemptPorts {
 
   /** Somebody here who has room; or a pool in which somebody would, were it not at work; undefined: nobody stands. */
   #local(request: NextRequest, now: Instant): Choice | Pool | undefined {
-    const { load, health, calls, random, state, holds } = this.#context;
+    const { load, health, calls, state, holds } = this.#context;
     const { prefix } = this.#request.facts;
     const { excluded, role } = request;
     const continues = this.#needsPrefix(request);
     const work = this.#work;
     const question = { excluded, continues, work, calls, prefix, load, health, state, now };
-    const picking = { picker: this.#picker, random, sticky: undefined };
     const mustQueue =
       holds.count > 0 &&
       role === "first" &&
@@ -229,7 +237,7 @@ export class RequestPlan implements AttemptPorts {
       const pool = this.#table.pools.get(target.model);
       if (pool === undefined) continue;
       const survey = surveyPool(pool, question);
-      const choice = mustQueue ? undefined : pickNow(pool, picking);
+      const choice = mustQueue ? undefined : this.#pickNow(pool);
       if (choice !== undefined) return choice;
       if (survey.hasQueue || survey.hasRoom) waiting ??= pool;
     }
@@ -244,19 +252,18 @@ export class RequestPlan implements AttemptPorts {
     const isFull = !survey.hasBusy && !survey.hasRoom;
     // Full by their own word or the policy's, and for longer than it may wait.
     if (isFull && survey.roomInMs > holdLeftMs) return undefined;
-    const { holds, random } = this.#context;
+    const { holds } = this.#context;
     const local = { work: this.#work, kind: this.#kind ?? "stream", ticket: this.#ticket } as const;
     const here = localOutlook(this.#context, pool, local, now);
     if (heldMs + here.firstTokenMs > this.#objectiveMs()) {
-      const staying = { firstTokenMs: here.firstTokenMs, isSession: false };
+      const staying = { firstTokenMs: here.firstTokenMs, isSession: this.#session !== undefined };
       const question = this.#remoteQuestion(request, tenant);
       const away = this.#leave(gainingRegion(this.#context, question, staying, now));
       if (away !== undefined) return away;
     }
     const isIn = this.#ticket !== undefined;
     if (holdLeftMs > 0 && (isIn || !holds.isFull(this.#model))) return this.#hold(pool, now);
-    const picking = { picker: this.#picker, random, sticky: undefined };
-    const choice = pickNow(pool, picking) ?? pickBusy(pool, picking);
+    const choice = this.#pickNow(pool) ?? this.#pickBusy(pool);
     if (choice !== undefined) this.#queueMs = here.queueMs ?? 0;
     return choice;
   }
@@ -270,6 +277,23 @@ export class RequestPlan implements AttemptPorts {
       reason: "every model server here is at work",
       askAt: now + Math.min(waitMs, survey.roomInMs),
     };
+  }
+
+  #pickNow(pool: Pool): Choice | undefined {
+    return this.#pick(pool, pool.survey.open) ?? this.#pick(pool, pool.survey.avoided);
+  }
+
+  /** It waits there then: in the server's own queue first, which is known to be moving. */
+  #pickBusy(pool: Pool): Choice | undefined {
+    return this.#pick(pool, pool.survey.queued) ?? this.#pick(pool, pool.survey.busy);
+  }
+
+  #pick(pool: Pool, list: Shortlist): Choice | undefined {
+    if (list.count === 0) return undefined;
+    const { random } = this.#context;
+    const session = this.#session;
+    const sticky = session === undefined ? undefined : sessionSlot(list, pool.nameHashes, session);
+    return pickFrom(pool, list, { picker: this.#picker, random, sticky });
   }
 
   /** For a request that leaves anyway. */
@@ -355,13 +379,4 @@ export class RequestPlan implements AttemptPorts {
   #mayStay(tenant: TenantPlan): boolean {
     return allowsRegion(tenant.residency, this.#table.region);
   }
-}
-
-function pickNow(pool: Pool, picking: Picking): Choice | undefined {
-  return pickFrom(pool, pool.survey.open, picking) ?? pickFrom(pool, pool.survey.avoided, picking);
-}
-
-/** It waits there then: in the server's own queue first, which is known to be moving. */
-function pickBusy(pool: Pool, picking: Picking): Choice | undefined {
-  return pickFrom(pool, pool.survey.queued, picking) ?? pickFrom(pool, pool.survey.busy, picking);
 }

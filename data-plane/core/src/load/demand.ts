@@ -16,8 +16,8 @@ const fields = {
 /** 64 bytes: a slot of a stripe is a cache line of its own. */
 const fieldsPerSlot = 8;
 
-/** Tokens that speak for expectations as they are, against the first requests that end. */
-const priorTokens = 20_000;
+/** Tokens that speak for expectations as they are, against the first requests that end: about a dozen of them. */
+const priorTokens = 4_000;
 
 /** A request's weight is down to a third after so many more on its thread. */
 const memoryRequests = 500;

@@ -25,8 +25,8 @@ test.each([
     100,
     130,
   ],
-  ["an idle one each five seconds", { kind: "read", requests: 0 }, 0, 11, 14],
-  ["one that does not answer each five seconds", { kind: "failed" }, 4, 11, 14],
+  ["an idle one each four seconds", { kind: "read", requests: 0 }, 0, 14, 17],
+  ["one that does not answer each four seconds", { kind: "failed" }, 4, 14, 17],
   ["one without such metrics once a minute", { kind: "silent" }, 4, 1, 2],
   [
     "one that eight proxies load alike, twice a second by each",
@@ -55,7 +55,7 @@ test.each([
   expect(count).toBeLessThanOrEqual(most);
 });
 
-test("a server gets its first request: it is read at once, not after five seconds", () => {
+test("a server gets its first request: it is read at once, not after four seconds", () => {
   const plan = new ReadingPlan(seededRandom("x"));
   plan.arrange(["a"]);
   expect(plan.due(() => 0, 0)).toEqual(["a"]);

@@ -216,14 +216,18 @@ test("targets are drawn first by their weights", () => {
   expect(Math.abs(b - 500)).toBeLessThan(90);
 });
 
-test("a session is the value of the route's header; without one there is none", () => {
+test("a session is the value of the route's header, of each tenant by itself; without one there is none", () => {
   const affine = route("a", { affinityHeader: "x-session" });
-  const session = sessionOf(affine, { "x-session": "chat-1" });
-  expect(session).toBe(sessionOf(affine, { "x-session": "chat-1", "x-other": "1" }));
-  expect(session).not.toBe(sessionOf(affine, { "x-session": "chat-2" }));
-  expect(sessionOf(affine, { "x-session": "" })).toBeUndefined();
-  expect(sessionOf(affine, {})).toBeUndefined();
-  expect(sessionOf(route("b"), { "x-session": "chat-1" })).toBeUndefined();
+  const of = (headers: RouteFacts["headers"], tenant = "acme", on = affine) =>
+    sessionOf(on, { headers, tenant });
+  const session = of({ "x-session": "chat-1" });
+  expect(session).toBe(of({ "x-session": "chat-1", "x-other": "1" }));
+  expect(session).not.toBe(of({ "x-session": "chat-2" }));
+  expect(session).not.toBe(of({ "x-session": "chat-1" }, "other"));
+  expect(of({ "x-session": "" })).toBeUndefined();
+  expect(of({})).toBeUndefined();
+  expect(of({ "x-session": "chat-1" }, "acme", route("b"))).toBeUndefined();
+  expect(of({}, "acme", route("c", { affinityHeader: "constructor" }))).toBeUndefined();
 });
 
 test("residency allows what it names, and everything when it names nothing", () => {

@@ -3,8 +3,10 @@
 import { create } from "@bufbuild/protobuf";
 import type { SyncStatus } from "@meridian/data-core/sync";
 import type { Clock, Random } from "@meridian/proto/base";
+import type { Snapshot } from "@meridian/proto/gen/snapshot_pb";
 import { NodeSchema } from "@meridian/proto/gen/sync_pb";
 import type { OwnHealth } from "../health/own-health.ts";
+import type { EngineReader } from "../probe/engine-reader.ts";
 import type { Settings } from "../settings.ts";
 import type { ProxyMetrics, Readings } from "../telemetry.ts";
 import type { Listeners } from "../threads/listeners.ts";
@@ -22,6 +24,7 @@ export type ControlParts = {
   readonly metrics: ProxyMetrics;
   readonly listeners: Listeners;
   readonly health: OwnHealth;
+  readonly reader: EngineReader;
   readonly isStopping: () => boolean;
 };
 
@@ -39,8 +42,11 @@ const build = "0.1.0";
 
 /** Resolves when the last-good snapshot, if there is one, is in force. */
 export async function startControl(parts: ControlParts): Promise<Control> {
-  const { settings, health, listeners, logger, metrics } = parts;
-  const applied = health.arrange.bind(health);
+  const { clock, settings, health, listeners, logger, metrics, reader } = parts;
+  const applied = (snapshot: Snapshot) => {
+    health.arrange(snapshot);
+    reader.take(snapshot);
+  };
   const keeper = new PolicyKeeper({ ...settings, listeners, metrics, logger, applied });
   const link = createLink(parts, keeper);
   const kept = await keeper.readLastGood();
@@ -55,6 +61,12 @@ export async function startControl(parts: ControlParts): Promise<Control> {
       report: listeners.report(),
       requestsByThread: listeners.requestsByThread(),
       probed: health.probed(),
+      engines: new Map(
+        [...reader.counts()].map(([backend, counts]) => {
+          const load = listeners.backends.loadOf(backend, clock.now());
+          return [backend, { counts, load }];
+        }),
+      ),
       status: link.status(),
       controls: new Map(settings.controls.map((each) => [each, each === link.address()])),
       isReady: readiness(link, parts.isStopping()).isReady,

@@ -28,8 +28,8 @@ export type ListenerOptions = {
   readonly logger: Logger;
   readonly metrics: ProxyMetrics;
   readonly decisions: { readonly name: string; readonly recordsMax: number };
-  /** Undefined: no other thread shares. */
-  readonly shared?: { readonly load: LoadShare; readonly calls: CallKnowledge };
+  /** What the main thread reads, too, and other threads share. */
+  readonly shared: { readonly load: LoadShare; readonly calls: CallKnowledge };
   readonly onHealthChange?: Parameters<typeof createEngine>[0]["onHealthChange"];
 };
 

@@ -11,6 +11,7 @@ import type { Decisions } from "../decisions/index.ts";
 import type { Settings } from "../settings.ts";
 import type { MetricJson, ProxyMetrics } from "../telemetry.ts";
 import type { TlsFiles } from "../tls.ts";
+import type { BackendSight } from "./backend-sight.ts";
 
 export type Listeners = {
   /** Puts a snapshot in force on all threads or on none, then answers; no problems: it is in force. */
@@ -30,6 +31,8 @@ export type Listeners = {
   readonly close: () => Promise<void>;
   /** Of all threads. */
   readonly decisions: Pick<Decisions, "find" | "latest">;
+  /** Load of this region's backends, which the threads share. */
+  readonly backends: BackendSight;
   /** What threads beside the main one counted for the metrics. */
   readonly counted: () => Promise<Counted>;
 };

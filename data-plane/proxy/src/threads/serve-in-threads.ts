@@ -9,6 +9,7 @@ import { DecisionRecordSchema } from "@meridian/proto/gen/decision_pb";
 import { StateFrameSchema } from "@meridian/proto/gen/sync_pb";
 import { type FoundDecisions, foundMax } from "../decisions/index.ts";
 import { within } from "../lifecycle.ts";
+import { BackendSight } from "./backend-sight.ts";
 import type { ListenerParts, Listeners } from "./listeners.ts";
 import { type FromThread, ownClockZeroMs, type Question, type ThreadStart } from "./messages.ts";
 import { SharedPolicy } from "./shared-policy.ts";
@@ -46,6 +47,7 @@ export function serveInThreads(parts: ListenerParts, threads: number): Listeners
         return records.slice(0, recordsMax);
       },
     },
+    backends: served.backends,
     counted: () => served.counted(),
   };
 }
@@ -54,6 +56,7 @@ class ServingThreads {
   readonly #parts: ListenerParts;
   readonly #lines: readonly ThreadLine[];
   readonly engine;
+  readonly backends: BackendSight;
   readonly totals;
   readonly policy: SharedPolicy;
   readonly ports: SharedPorts;
@@ -67,16 +70,18 @@ class ServingThreads {
     const load = createLoadBuffers(threads);
     const own = openLoadBuffers(load, { count: threads, own: 0 });
     const { table, totals } = own;
-    const calls = createCallBuffers(table.slots);
+    const buffers = createCallBuffers(table.slots);
+    const calls = openCallBuffers(buffers);
     const keeper = new SlotKeeper(table, { shared: true });
     this.totals = totals;
     this.engine = createEngine({
       region: settings.region,
       random: random.fork("engine"),
       load: { ...own, slots: keeper },
-      calls: openCallBuffers(calls),
+      calls,
     });
-    const start = { settings, tls, threads, clockZeroMs: ownClockZeroMs(), load, calls };
+    this.backends = new BackendSight({ engine: this.engine, load: table, calls });
+    const start = { settings, tls, threads, clockZeroMs: ownClockZeroMs(), load, calls: buffers };
     this.#lines = Array.from({ length: threads }, (_, thread) => this.#open({ ...start, thread }));
     this.policy = new SharedPolicy({
       threads,

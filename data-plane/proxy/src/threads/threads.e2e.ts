@@ -7,6 +7,7 @@ import { afterEach, beforeAll, expect, test, vi } from "vitest";
 import { TestControlPlane } from "../control/test-control-plane.ts";
 import {
   ask,
+  backendOf,
   type FakeUpstream,
   oneRegion,
   type Reply,
@@ -253,4 +254,31 @@ test("a port that another proxy shares among its threads is refused", async () =
   const second = proxy(undefined, { MERIDIAN_LISTEN: program.address("clients") });
   expect(await second.ended).toBe(3);
   expect(second.plain).toContain("(for clients) is taken");
+});
+
+test("queues of model servers are read once for all threads, and every thread goes by them", async () => {
+  const serving =
+    (waiting: number): Script =>
+    (request, response) => {
+      if (request.url !== "/metrics") return answer(request, response);
+      response.end(`vllm:num_requests_waiting{model_name="m"} ${waiting}\n`);
+    };
+  const [queued, free] = [await upstream(serving(3)), await upstream(serving(0))];
+  const at = (upstream: FakeUpstream, name: string) => ({
+    ...backendOf(upstream, { name, region: "eu" }),
+    metricsPath: "/metrics",
+  });
+  const backends = [at(queued, "b0"), at(free, "b1")];
+  const document = { ...oneRegion([]), backends };
+  const program = await proxy(await controlPlane(fixtureSnapshot("eu", document, 1))).ready();
+  const waiting = () => metric(program, "meridian_engine_requests_waiting", 'backend="b0"');
+  await vi.waitFor(async () => expect(await waiting()).toBe(3), deadline);
+  await untilBothServe(program, () => void chat(program));
+  // A reading may get old on a machine that is slow enough: then the queue is not known for a moment.
+  await vi.waitFor(async () => {
+    const calls = () => metric(program, "meridian_attempts_total", 'target="b0"');
+    const before = await calls();
+    await Promise.all(Array.from({ length: 16 }, () => chat(program)));
+    expect(await calls()).toBe(before);
+  }, deadline);
 });

@@ -16,7 +16,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file meridian/v1/admin.proto.
  */
 export const file_meridian_v1_admin: GenFile = /*@__PURE__*/
-  fileDesc("ChdtZXJpZGlhbi92MS9hZG1pbi5wcm90bxILbWVyaWRpYW4udjEiIwoPVmFsaWRhdGVSZXF1ZXN0EhAKCGRvY3VtZW50GAEgASgMImAKEFZhbGlkYXRlUmVzcG9uc2USJgoIcHJvYmxlbXMYASADKAsyFC5tZXJpZGlhbi52MS5Qcm9ibGVtEiQKB2NoYW5nZXMYAiADKAsyEy5tZXJpZGlhbi52MS5DaGFuZ2UilQEKBkNoYW5nZRImCgRraW5kGAEgASgOMhgubWVyaWRpYW4udjEuQ2hhbmdlLktpbmQSEAoIcmVzb3VyY2UYAiABKAkSDgoGZGV0YWlsGAMgASgJIkEKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEgkKBWFkZGVkEAESCwoHcmVtb3ZlZBACEgsKB2NoYW5nZWQQAyJYCgxBcHBseVJlcXVlc3QSEAoIZG9jdW1lbnQYASABKAwSJgoIZXhwZWN0ZWQYAiABKAsyFC5tZXJpZGlhbi52MS5WZXJzaW9uEg4KBnJlYXNvbhgDIAEoCSKXAQoNQXBwbHlSZXNwb25zZRIlCgd2ZXJzaW9uGAEgASgLMhQubWVyaWRpYW4udjEuVmVyc2lvbhImCghwcm9ibGVtcxgCIAMoCzIULm1lcmlkaWFuLnYxLlByb2JsZW0SJAoHY2hhbmdlcxgDIAMoCzITLm1lcmlkaWFuLnYxLkNoYW5nZRIRCgl1bmNoYW5nZWQYBCABKAgiMwoKR2V0UmVxdWVzdBIlCgd2ZXJzaW9uGAEgASgLMhQubWVyaWRpYW4udjEuVmVyc2lvbiJ6CgtHZXRSZXNwb25zZRIlCgd2ZXJzaW9uGAEgASgLMhQubWVyaWRpYW4udjEuVmVyc2lvbhIQCghkb2N1bWVudBgCIAEoDBIOCgZhdXRob3IYAyABKAkSDgoGcmVhc29uGAQgASgJEhIKCmFwcGxpZWRfbXMYBSABKAQiIwoNU3RhdHVzUmVxdWVzdBISCgpsb2NhbF9vbmx5GAEgASgIIqMCCg5TdGF0dXNSZXNwb25zZRIkCgZwb2xpY3kYASABKAsyFC5tZXJpZGlhbi52MS5WZXJzaW9uEjcKDmNvbnRyb2xfcGxhbmVzGAIgAygLMh8ubWVyaWRpYW4udjEuQ29udHJvbFBsYW5lU3RhdHVzEioKB3JlZ2lvbnMYAyADKAsyGS5tZXJpZGlhbi52MS5SZWdpb25TdGF0dXMSKQoHcHJveGllcxgEIAMoCzIYLm1lcmlkaWFuLnYxLlByb3h5U3RhdHVzEiwKCGJhY2tlbmRzGAUgAygLMhoubWVyaWRpYW4udjEuQmFja2VuZFN0YXR1cxItCgxoZWFsdGhfdGVzdHMYBiADKAsyFy5tZXJpZGlhbi52MS5IZWFsdGhUZXN0IrcBCgpIZWFsdGhUZXN0Eg4KBnNpZ25hbBgBIAEoCRIKCgJwMBgCIAEoARIKCgJwMRgDIAEoARIRCgl0aHJlc2hvbGQYBCABKAESHQoVZXZlbnRzX3RvX2ZhbHNlX2FsYXJtGAUgASgBEhgKEGV2ZW50c190b19kZXRlY3QYBiABKAESHAoUZXZlbnRzX3RvX2RldGVjdF9hbGwYByABKAESFwoPZXZlbnRzX3Byb21pc2VkGAggASgBIoUBChJDb250cm9sUGxhbmVTdGF0dXMSCgoCaWQYASABKAkSDgoGcmVnaW9uGAIgASgJEg0KBWJ1aWxkGAMgASgJEg0KBXN0YXRlGAQgASgJEg8KB3Byb3hpZXMYBSABKA0SJAoGcG9saWN5GAYgASgLMhQubWVyaWRpYW4udjEuVmVyc2lvbiKbAQoMUmVnaW9uU3RhdHVzEgwKBG5hbWUYASABKAkSDQoFc3RhdGUYAiABKAkSDwoHcHJveGllcxgDIAEoDRIQCghiYWNrZW5kcxgEIAEoDRIRCglhdmFpbGFibGUYBSABKA0SDgoGYWdlX21zGAYgASgNEhgKEGRyYWluZWRfdW50aWxfbXMYByABKAQSDgoGcmVhc29uGAggASgJItsBCgtQcm94eVN0YXR1cxIKCgJpZBgBIAEoCRIOCgZyZWdpb24YAiABKAkSDQoFYnVpbGQYAyABKAkSJQoHYXBwbGllZBgEIAEoCzIULm1lcmlkaWFuLnYxLlZlcnNpb24SFAoMc3RhdGVfYWdlX21zGAUgASgNEg8KB3NlZW5fbXMYBiABKA0SJQoHcmVmdXNlZBgHIAMoCzIULm1lcmlkaWFuLnYxLlByb2JsZW0SFQoNbGl2ZV9yZXF1ZXN0cxgIIAEoDRIVCg1jb250cm9sX3BsYW5lGAkgASgJIocCCg1CYWNrZW5kU3RhdHVzEgwKBG5hbWUYASABKAkSDgoGcmVnaW9uGAIgASgJEg0KBXN0YXRlGAMgASgJEg4KBm1vZGVscxgEIAMoCRIRCglpbl9mbGlnaHQYBSABKA0SEgoKZWplY3RlZF9ieRgGIAEoDRIRCglzdWNjZWVkZWQYByABKAQSDgoGZmFpbGVkGAggASgEEhgKEGRyYWluZWRfdW50aWxfbXMYCSABKAQSDwoHdmVyZGljdBgKIAEoCRIWCg52ZXJkaWN0X3JlYXNvbhgLIAEoCRINCgVzaGFyZRgMIAEoDRIdChVjYW5hcnlfdG9rZW5zX3Blcl9kYXkYDSABKAQibwoMRHJhaW5SZXF1ZXN0EhAKBnJlZ2lvbhgBIAEoCUgAEhEKB2JhY2tlbmQYAiABKAlIABITCgtmb3Jfc2Vjb25kcxgDIAEoDRIOCgZyZWFzb24YBCABKAkSDQoFZm9yY2UYBSABKAhCBgoEd2hhdCJJCg1EcmFpblJlc3BvbnNlEhAKCHVudGlsX21zGAEgASgEEiYKCHByb2JsZW1zGAIgAygLMhQubWVyaWRpYW4udjEuUHJvYmxlbSI9Cg5VbmRyYWluUmVxdWVzdBIQCgZyZWdpb24YASABKAlIABIRCgdiYWNrZW5kGAIgASgJSABCBgoEd2hhdCIgCg9VbmRyYWluUmVzcG9uc2USDQoFZW5kZWQYASABKAgiMAoORXhwbGFpblJlcXVlc3QSCgoCaWQYASABKAkSEgoKbG9jYWxfb25seRgCIAEoCCKLAQoPRXhwbGFpblJlc3BvbnNlEiwKB3JlY29yZHMYASADKAsyGy5tZXJpZGlhbi52MS5EZWNpc2lvblJlY29yZBIoCgdwcm94aWVzGAIgAygLMhcubWVyaWRpYW4udjEuQXNrZWRQcm94eRIgChh1bnJlYWNoZWRfY29udHJvbF9wbGFuZXMYAyADKAkiOQoVRXhwbGFpbkJhY2tlbmRSZXF1ZXN0EgwKBG5hbWUYASABKAkSEgoKbG9jYWxfb25seRgCIAEoCCJsChZFeHBsYWluQmFja2VuZFJlc3BvbnNlEjAKBnJlcG9ydBgBIAEoCzIgLm1lcmlkaWFuLnYxLkJhY2tlbmRIZWFsdGhSZXBvcnQSIAoYdW5yZWFjaGVkX2NvbnRyb2xfcGxhbmVzGAIgAygJIr4CChNCYWNrZW5kSGVhbHRoUmVwb3J0EgwKBG5hbWUYASABKAkSDgoGcmVnaW9uGAIgASgJEhUKDWNvbnRyb2xfcGxhbmUYAyABKAkSDwoHdmVyZGljdBgEIAEoCRINCgVwaGFzZRgFIAEoCRIQCghzaW5jZV9tcxgGIAEoBBIQCgh1bnRpbF9tcxgHIAEoBBIOCgZyZWFzb24YCCABKAkSDQoFc2hhcmUYCSABKA0SEQoJZWplY3Rpb25zGAogASgNEiwKB3NpZ25hbHMYCyADKAsyGy5tZXJpZGlhbi52MS5TaWduYWxFdmlkZW5jZRIPCgdvdXRsb29rGAwgAygJEisKB2hpc3RvcnkYDSADKAsyGi5tZXJpZGlhbi52MS5WZXJkaWN0Q2hhbmdlEhAKCGhlYXJkX21zGA4gASgNIpYBCg5TaWduYWxFdmlkZW5jZRIOCgZzaWduYWwYASABKAkSCwoDc3VtGAIgASgBEhEKCXRocmVzaG9sZBgDIAEoARIJCgFuGAQgASgEEgsKA2JhZBgFIAEoBBILCgNsb3cYBiABKAESDAoEaGlnaBgHIAEoARIQCghzaW5jZV9tcxgIIAEoBBIPCgdhbGFybWVkGAkgASgIIj8KDVZlcmRpY3RDaGFuZ2USDQoFYXRfbXMYASABKAQSDwoHdmVyZGljdBgCIAEoCRIOCgZyZWFzb24YAyABKAkiEwoRR2V0VmVyc2lvblJlcXVlc3QiNQoSR2V0VmVyc2lvblJlc3BvbnNlEh8KBG5vZGUYASABKAsyES5tZXJpZGlhbi52MS5Ob2RlMooFCgxBZG1pblNlcnZpY2USRwoIVmFsaWRhdGUSHC5tZXJpZGlhbi52MS5WYWxpZGF0ZVJlcXVlc3QaHS5tZXJpZGlhbi52MS5WYWxpZGF0ZVJlc3BvbnNlEj4KBUFwcGx5EhkubWVyaWRpYW4udjEuQXBwbHlSZXF1ZXN0GhoubWVyaWRpYW4udjEuQXBwbHlSZXNwb25zZRI4CgNHZXQSFy5tZXJpZGlhbi52MS5HZXRSZXF1ZXN0GhgubWVyaWRpYW4udjEuR2V0UmVzcG9uc2USQQoGU3RhdHVzEhoubWVyaWRpYW4udjEuU3RhdHVzUmVxdWVzdBobLm1lcmlkaWFuLnYxLlN0YXR1c1Jlc3BvbnNlEj4KBURyYWluEhkubWVyaWRpYW4udjEuRHJhaW5SZXF1ZXN0GhoubWVyaWRpYW4udjEuRHJhaW5SZXNwb25zZRJECgdVbmRyYWluEhsubWVyaWRpYW4udjEuVW5kcmFpblJlcXVlc3QaHC5tZXJpZGlhbi52MS5VbmRyYWluUmVzcG9uc2USRAoHRXhwbGFpbhIbLm1lcmlkaWFuLnYxLkV4cGxhaW5SZXF1ZXN0GhwubWVyaWRpYW4udjEuRXhwbGFpblJlc3BvbnNlElkKDkV4cGxhaW5CYWNrZW5kEiIubWVyaWRpYW4udjEuRXhwbGFpbkJhY2tlbmRSZXF1ZXN0GiMubWVyaWRpYW4udjEuRXhwbGFpbkJhY2tlbmRSZXNwb25zZRJNCgpHZXRWZXJzaW9uEh4ubWVyaWRpYW4udjEuR2V0VmVyc2lvblJlcXVlc3QaHy5tZXJpZGlhbi52MS5HZXRWZXJzaW9uUmVzcG9uc2ViBnByb3RvMw", [file_meridian_v1_decision, file_meridian_v1_snapshot, file_meridian_v1_sync]);
+  fileDesc("ChdtZXJpZGlhbi92MS9hZG1pbi5wcm90bxILbWVyaWRpYW4udjEiIwoPVmFsaWRhdGVSZXF1ZXN0EhAKCGRvY3VtZW50GAEgASgMImAKEFZhbGlkYXRlUmVzcG9uc2USJgoIcHJvYmxlbXMYASADKAsyFC5tZXJpZGlhbi52MS5Qcm9ibGVtEiQKB2NoYW5nZXMYAiADKAsyEy5tZXJpZGlhbi52MS5DaGFuZ2UilQEKBkNoYW5nZRImCgRraW5kGAEgASgOMhgubWVyaWRpYW4udjEuQ2hhbmdlLktpbmQSEAoIcmVzb3VyY2UYAiABKAkSDgoGZGV0YWlsGAMgASgJIkEKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEgkKBWFkZGVkEAESCwoHcmVtb3ZlZBACEgsKB2NoYW5nZWQQAyJYCgxBcHBseVJlcXVlc3QSEAoIZG9jdW1lbnQYASABKAwSJgoIZXhwZWN0ZWQYAiABKAsyFC5tZXJpZGlhbi52MS5WZXJzaW9uEg4KBnJlYXNvbhgDIAEoCSKXAQoNQXBwbHlSZXNwb25zZRIlCgd2ZXJzaW9uGAEgASgLMhQubWVyaWRpYW4udjEuVmVyc2lvbhImCghwcm9ibGVtcxgCIAMoCzIULm1lcmlkaWFuLnYxLlByb2JsZW0SJAoHY2hhbmdlcxgDIAMoCzITLm1lcmlkaWFuLnYxLkNoYW5nZRIRCgl1bmNoYW5nZWQYBCABKAgiMwoKR2V0UmVxdWVzdBIlCgd2ZXJzaW9uGAEgASgLMhQubWVyaWRpYW4udjEuVmVyc2lvbiJ6CgtHZXRSZXNwb25zZRIlCgd2ZXJzaW9uGAEgASgLMhQubWVyaWRpYW4udjEuVmVyc2lvbhIQCghkb2N1bWVudBgCIAEoDBIOCgZhdXRob3IYAyABKAkSDgoGcmVhc29uGAQgASgJEhIKCmFwcGxpZWRfbXMYBSABKAQiIwoNU3RhdHVzUmVxdWVzdBISCgpsb2NhbF9vbmx5GAEgASgIIvUCCg5TdGF0dXNSZXNwb25zZRIkCgZwb2xpY3kYASABKAsyFC5tZXJpZGlhbi52MS5WZXJzaW9uEjcKDmNvbnRyb2xfcGxhbmVzGAIgAygLMh8ubWVyaWRpYW4udjEuQ29udHJvbFBsYW5lU3RhdHVzEioKB3JlZ2lvbnMYAyADKAsyGS5tZXJpZGlhbi52MS5SZWdpb25TdGF0dXMSKQoHcHJveGllcxgEIAMoCzIYLm1lcmlkaWFuLnYxLlByb3h5U3RhdHVzEiwKCGJhY2tlbmRzGAUgAygLMhoubWVyaWRpYW4udjEuQmFja2VuZFN0YXR1cxItCgxoZWFsdGhfdGVzdHMYBiADKAsyFy5tZXJpZGlhbi52MS5IZWFsdGhUZXN0EiYKBXBvb2xzGAcgAygLMhcubWVyaWRpYW4udjEuUG9vbFN0YXR1cxIoCgZtb2RlbHMYCCADKAsyGC5tZXJpZGlhbi52MS5Nb2RlbFN0YXR1cyLyAQoKUG9vbFN0YXR1cxIOCgZyZWdpb24YASABKAkSDQoFbW9kZWwYAiABKAkSEAoIYmFja2VuZHMYAyABKA0SEQoJYXZhaWxhYmxlGAQgASgNEhwKD2NhcGFjaXR5X3Rva2VucxgFIAEoDUgAiAEBEhUKDWRlbWFuZF90b2tlbnMYBiABKA0SFgoOcGVuZGluZ190b2tlbnMYByABKA0SEQoJc2VudF9hd2F5GAggASgNEiwKCG91dGZsb3dzGAkgAygLMhoubWVyaWRpYW4udjEuT3V0Zmxvd1N0YXR1c0ISChBfY2FwYWNpdHlfdG9rZW5zIj4KDU91dGZsb3dTdGF0dXMSDgoGcmVnaW9uGAEgASgJEg0KBXNoYXJlGAIgASgNEg4KBnRva2VucxgDIAEoDSKiAQoLTW9kZWxTdGF0dXMSDQoFbW9kZWwYASABKAkSHAoPY2FwYWNpdHlfdG9rZW5zGAIgASgESACIAQESFQoNZGVtYW5kX3Rva2VucxgDIAEoBBIPCgdsYXJnZXN0GAQgASgJEhkKDHNwYXJlX3Rva2VucxgFIAEoEkgBiAEBQhIKEF9jYXBhY2l0eV90b2tlbnNCDwoNX3NwYXJlX3Rva2VucyK3AQoKSGVhbHRoVGVzdBIOCgZzaWduYWwYASABKAkSCgoCcDAYAiABKAESCgoCcDEYAyABKAESEQoJdGhyZXNob2xkGAQgASgBEh0KFWV2ZW50c190b19mYWxzZV9hbGFybRgFIAEoARIYChBldmVudHNfdG9fZGV0ZWN0GAYgASgBEhwKFGV2ZW50c190b19kZXRlY3RfYWxsGAcgASgBEhcKD2V2ZW50c19wcm9taXNlZBgIIAEoASKFAQoSQ29udHJvbFBsYW5lU3RhdHVzEgoKAmlkGAEgASgJEg4KBnJlZ2lvbhgCIAEoCRINCgVidWlsZBgDIAEoCRINCgVzdGF0ZRgEIAEoCRIPCgdwcm94aWVzGAUgASgNEiQKBnBvbGljeRgGIAEoCzIULm1lcmlkaWFuLnYxLlZlcnNpb24imwEKDFJlZ2lvblN0YXR1cxIMCgRuYW1lGAEgASgJEg0KBXN0YXRlGAIgASgJEg8KB3Byb3hpZXMYAyABKA0SEAoIYmFja2VuZHMYBCABKA0SEQoJYXZhaWxhYmxlGAUgASgNEg4KBmFnZV9tcxgGIAEoDRIYChBkcmFpbmVkX3VudGlsX21zGAcgASgEEg4KBnJlYXNvbhgIIAEoCSLbAQoLUHJveHlTdGF0dXMSCgoCaWQYASABKAkSDgoGcmVnaW9uGAIgASgJEg0KBWJ1aWxkGAMgASgJEiUKB2FwcGxpZWQYBCABKAsyFC5tZXJpZGlhbi52MS5WZXJzaW9uEhQKDHN0YXRlX2FnZV9tcxgFIAEoDRIPCgdzZWVuX21zGAYgASgNEiUKB3JlZnVzZWQYByADKAsyFC5tZXJpZGlhbi52MS5Qcm9ibGVtEhUKDWxpdmVfcmVxdWVzdHMYCCABKA0SFQoNY29udHJvbF9wbGFuZRgJIAEoCSLSAgoNQmFja2VuZFN0YXR1cxIMCgRuYW1lGAEgASgJEg4KBnJlZ2lvbhgCIAEoCRINCgVzdGF0ZRgDIAEoCRIOCgZtb2RlbHMYBCADKAkSEQoJaW5fZmxpZ2h0GAUgASgNEhIKCmVqZWN0ZWRfYnkYBiABKA0SEQoJc3VjY2VlZGVkGAcgASgEEg4KBmZhaWxlZBgIIAEoBBIYChBkcmFpbmVkX3VudGlsX21zGAkgASgEEg8KB3ZlcmRpY3QYCiABKAkSFgoOdmVyZGljdF9yZWFzb24YCyABKAkSDQoFc2hhcmUYDCABKA0SHQoVY2FuYXJ5X3Rva2Vuc19wZXJfZGF5GA0gASgEEhwKD2NhcGFjaXR5X3Rva2VucxgOIAEoDUgAiAEBEhcKD2NhcGFjaXR5X3NvdXJjZRgPIAEoCUISChBfY2FwYWNpdHlfdG9rZW5zIm8KDERyYWluUmVxdWVzdBIQCgZyZWdpb24YASABKAlIABIRCgdiYWNrZW5kGAIgASgJSAASEwoLZm9yX3NlY29uZHMYAyABKA0SDgoGcmVhc29uGAQgASgJEg0KBWZvcmNlGAUgASgIQgYKBHdoYXQiSQoNRHJhaW5SZXNwb25zZRIQCgh1bnRpbF9tcxgBIAEoBBImCghwcm9ibGVtcxgCIAMoCzIULm1lcmlkaWFuLnYxLlByb2JsZW0iPQoOVW5kcmFpblJlcXVlc3QSEAoGcmVnaW9uGAEgASgJSAASEQoHYmFja2VuZBgCIAEoCUgAQgYKBHdoYXQiIAoPVW5kcmFpblJlc3BvbnNlEg0KBWVuZGVkGAEgASgIIjAKDkV4cGxhaW5SZXF1ZXN0EgoKAmlkGAEgASgJEhIKCmxvY2FsX29ubHkYAiABKAgiiwEKD0V4cGxhaW5SZXNwb25zZRIsCgdyZWNvcmRzGAEgAygLMhsubWVyaWRpYW4udjEuRGVjaXNpb25SZWNvcmQSKAoHcHJveGllcxgCIAMoCzIXLm1lcmlkaWFuLnYxLkFza2VkUHJveHkSIAoYdW5yZWFjaGVkX2NvbnRyb2xfcGxhbmVzGAMgAygJIjkKFUV4cGxhaW5CYWNrZW5kUmVxdWVzdBIMCgRuYW1lGAEgASgJEhIKCmxvY2FsX29ubHkYAiABKAgibAoWRXhwbGFpbkJhY2tlbmRSZXNwb25zZRIwCgZyZXBvcnQYASABKAsyIC5tZXJpZGlhbi52MS5CYWNrZW5kSGVhbHRoUmVwb3J0EiAKGHVucmVhY2hlZF9jb250cm9sX3BsYW5lcxgCIAMoCSK+AgoTQmFja2VuZEhlYWx0aFJlcG9ydBIMCgRuYW1lGAEgASgJEg4KBnJlZ2lvbhgCIAEoCRIVCg1jb250cm9sX3BsYW5lGAMgASgJEg8KB3ZlcmRpY3QYBCABKAkSDQoFcGhhc2UYBSABKAkSEAoIc2luY2VfbXMYBiABKAQSEAoIdW50aWxfbXMYByABKAQSDgoGcmVhc29uGAggASgJEg0KBXNoYXJlGAkgASgNEhEKCWVqZWN0aW9ucxgKIAEoDRIsCgdzaWduYWxzGAsgAygLMhsubWVyaWRpYW4udjEuU2lnbmFsRXZpZGVuY2USDwoHb3V0bG9vaxgMIAMoCRIrCgdoaXN0b3J5GA0gAygLMhoubWVyaWRpYW4udjEuVmVyZGljdENoYW5nZRIQCghoZWFyZF9tcxgOIAEoDSKWAQoOU2lnbmFsRXZpZGVuY2USDgoGc2lnbmFsGAEgASgJEgsKA3N1bRgCIAEoARIRCgl0aHJlc2hvbGQYAyABKAESCQoBbhgEIAEoBBILCgNiYWQYBSABKAQSCwoDbG93GAYgASgBEgwKBGhpZ2gYByABKAESEAoIc2luY2VfbXMYCCABKAQSDwoHYWxhcm1lZBgJIAEoCCI/Cg1WZXJkaWN0Q2hhbmdlEg0KBWF0X21zGAEgASgEEg8KB3ZlcmRpY3QYAiABKAkSDgoGcmVhc29uGAMgASgJIhMKEUdldFZlcnNpb25SZXF1ZXN0IjUKEkdldFZlcnNpb25SZXNwb25zZRIfCgRub2RlGAEgASgLMhEubWVyaWRpYW4udjEuTm9kZTKKBQoMQWRtaW5TZXJ2aWNlEkcKCFZhbGlkYXRlEhwubWVyaWRpYW4udjEuVmFsaWRhdGVSZXF1ZXN0Gh0ubWVyaWRpYW4udjEuVmFsaWRhdGVSZXNwb25zZRI+CgVBcHBseRIZLm1lcmlkaWFuLnYxLkFwcGx5UmVxdWVzdBoaLm1lcmlkaWFuLnYxLkFwcGx5UmVzcG9uc2USOAoDR2V0EhcubWVyaWRpYW4udjEuR2V0UmVxdWVzdBoYLm1lcmlkaWFuLnYxLkdldFJlc3BvbnNlEkEKBlN0YXR1cxIaLm1lcmlkaWFuLnYxLlN0YXR1c1JlcXVlc3QaGy5tZXJpZGlhbi52MS5TdGF0dXNSZXNwb25zZRI+CgVEcmFpbhIZLm1lcmlkaWFuLnYxLkRyYWluUmVxdWVzdBoaLm1lcmlkaWFuLnYxLkRyYWluUmVzcG9uc2USRAoHVW5kcmFpbhIbLm1lcmlkaWFuLnYxLlVuZHJhaW5SZXF1ZXN0GhwubWVyaWRpYW4udjEuVW5kcmFpblJlc3BvbnNlEkQKB0V4cGxhaW4SGy5tZXJpZGlhbi52MS5FeHBsYWluUmVxdWVzdBocLm1lcmlkaWFuLnYxLkV4cGxhaW5SZXNwb25zZRJZCg5FeHBsYWluQmFja2VuZBIiLm1lcmlkaWFuLnYxLkV4cGxhaW5CYWNrZW5kUmVxdWVzdBojLm1lcmlkaWFuLnYxLkV4cGxhaW5CYWNrZW5kUmVzcG9uc2USTQoKR2V0VmVyc2lvbhIeLm1lcmlkaWFuLnYxLkdldFZlcnNpb25SZXF1ZXN0Gh8ubWVyaWRpYW4udjEuR2V0VmVyc2lvblJlc3BvbnNlYgZwcm90bzM", [file_meridian_v1_decision, file_meridian_v1_snapshot, file_meridian_v1_sync]);
 
 /**
  * @generated from message meridian.v1.ValidateRequest
@@ -312,6 +312,20 @@ export type StatusResponse = Message<"meridian.v1.StatusResponse"> & {
    * @generated from field: repeated meridian.v1.HealthTest health_tests = 6;
    */
   healthTests: HealthTest[];
+
+  /**
+   * The region table, a row for each region and model.
+   *
+   * @generated from field: repeated meridian.v1.PoolStatus pools = 7;
+   */
+  pools: PoolStatus[];
+
+  /**
+   * What all regions together have of each model.
+   *
+   * @generated from field: repeated meridian.v1.ModelStatus models = 8;
+   */
+  models: ModelStatus[];
 };
 
 /**
@@ -320,6 +334,153 @@ export type StatusResponse = Message<"meridian.v1.StatusResponse"> & {
  */
 export const StatusResponseSchema: GenMessage<StatusResponse> = /*@__PURE__*/
   messageDesc(file_meridian_v1_admin, 8);
+
+/**
+ * One region's backends of one model, and where its clients' demand for it may go.
+ *
+ * @generated from message meridian.v1.PoolStatus
+ */
+export type PoolStatus = Message<"meridian.v1.PoolStatus"> & {
+  /**
+   * @generated from field: string region = 1;
+   */
+  region: string;
+
+  /**
+   * @generated from field: string model = 2;
+   */
+  model: string;
+
+  /**
+   * @generated from field: uint32 backends = 3;
+   */
+  backends: number;
+
+  /**
+   * @generated from field: uint32 available = 4;
+   */
+  available: number;
+
+  /**
+   * Tokens in a second that its available backends can work off; not set: not known.
+   *
+   * @generated from field: optional uint32 capacity_tokens = 5;
+   */
+  capacityTokens?: number | undefined;
+
+  /**
+   * Tokens in a second that its region's clients ask for, over about ten seconds.
+   *
+   * @generated from field: uint32 demand_tokens = 6;
+   */
+  demandTokens: number;
+
+  /**
+   * Tokens still to do: under way at the backends, and held at the proxies.
+   *
+   * @generated from field: uint32 pending_tokens = 7;
+   */
+  pendingTokens: number;
+
+  /**
+   * Of the requests that ended lately: sent to another region, in thousandths.
+   *
+   * @generated from field: uint32 sent_away = 8;
+   */
+  sentAway: number;
+
+  /**
+   * Bounds, not orders. A region that is missing here is not bound, as a capacity is not known.
+   *
+   * @generated from field: repeated meridian.v1.OutflowStatus outflows = 9;
+   */
+  outflows: OutflowStatus[];
+};
+
+/**
+ * Describes the message meridian.v1.PoolStatus.
+ * Use `create(PoolStatusSchema)` to create a new message.
+ */
+export const PoolStatusSchema: GenMessage<PoolStatus> = /*@__PURE__*/
+  messageDesc(file_meridian_v1_admin, 9);
+
+/**
+ * A cell of the region table.
+ *
+ * @generated from message meridian.v1.OutflowStatus
+ */
+export type OutflowStatus = Message<"meridian.v1.OutflowStatus"> & {
+  /**
+   * @generated from field: string region = 1;
+   */
+  region: string;
+
+  /**
+   * Of the demand, in thousandths.
+   *
+   * @generated from field: uint32 share = 2;
+   */
+  share: number;
+
+  /**
+   * The same in tokens a second.
+   *
+   * @generated from field: uint32 tokens = 3;
+   */
+  tokens: number;
+};
+
+/**
+ * Describes the message meridian.v1.OutflowStatus.
+ * Use `create(OutflowStatusSchema)` to create a new message.
+ */
+export const OutflowStatusSchema: GenMessage<OutflowStatus> = /*@__PURE__*/
+  messageDesc(file_meridian_v1_admin, 10);
+
+/**
+ * One model over all regions.
+ *
+ * @generated from message meridian.v1.ModelStatus
+ */
+export type ModelStatus = Message<"meridian.v1.ModelStatus"> & {
+  /**
+   * @generated from field: string model = 1;
+   */
+  model: string;
+
+  /**
+   * Tokens in a second; not set: a region's capacity is not known.
+   *
+   * @generated from field: optional uint64 capacity_tokens = 2;
+   */
+  capacityTokens?: bigint | undefined;
+
+  /**
+   * @generated from field: uint64 demand_tokens = 3;
+   */
+  demandTokens: bigint;
+
+  /**
+   * The region with the largest capacity.
+   *
+   * @generated from field: string largest = 4;
+   */
+  largest: string;
+
+  /**
+   * What the other regions can work off beyond the whole demand; negative: its loss could not be borne. Not set: not known.
+   *
+   * @generated from field: optional sint64 spare_tokens = 5;
+   */
+  spareTokens?: bigint | undefined;
+};
+
+/**
+ * Describes the message meridian.v1.ModelStatus.
+ * Use `create(ModelStatusSchema)` to create a new message.
+ */
+export const ModelStatusSchema: GenMessage<ModelStatus> = /*@__PURE__*/
+  messageDesc(file_meridian_v1_admin, 11);
 
 /**
  * One sequential test: what it tells apart, at which sum it alarms, and how sure that is.
@@ -381,7 +542,7 @@ export type HealthTest = Message<"meridian.v1.HealthTest"> & {
  * Use `create(HealthTestSchema)` to create a new message.
  */
 export const HealthTestSchema: GenMessage<HealthTest> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_admin, 9);
+  messageDesc(file_meridian_v1_admin, 12);
 
 /**
  * @generated from message meridian.v1.ControlPlaneStatus
@@ -425,7 +586,7 @@ export type ControlPlaneStatus = Message<"meridian.v1.ControlPlaneStatus"> & {
  * Use `create(ControlPlaneStatusSchema)` to create a new message.
  */
 export const ControlPlaneStatusSchema: GenMessage<ControlPlaneStatus> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_admin, 10);
+  messageDesc(file_meridian_v1_admin, 13);
 
 /**
  * @generated from message meridian.v1.RegionStatus
@@ -481,7 +642,7 @@ export type RegionStatus = Message<"meridian.v1.RegionStatus"> & {
  * Use `create(RegionStatusSchema)` to create a new message.
  */
 export const RegionStatusSchema: GenMessage<RegionStatus> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_admin, 11);
+  messageDesc(file_meridian_v1_admin, 14);
 
 /**
  * @generated from message meridian.v1.ProxyStatus
@@ -542,7 +703,7 @@ export type ProxyStatus = Message<"meridian.v1.ProxyStatus"> & {
  * Use `create(ProxyStatusSchema)` to create a new message.
  */
 export const ProxyStatusSchema: GenMessage<ProxyStatus> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_admin, 12);
+  messageDesc(file_meridian_v1_admin, 15);
 
 /**
  * @generated from message meridian.v1.BackendStatus
@@ -622,6 +783,20 @@ export type BackendStatus = Message<"meridian.v1.BackendStatus"> & {
    * @generated from field: uint64 canary_tokens_per_day = 13;
    */
   canaryTokensPerDay: bigint;
+
+  /**
+   * Tokens in a second that it can work off; not set: not known.
+   *
+   * @generated from field: optional uint32 capacity_tokens = 14;
+   */
+  capacityTokens?: number | undefined;
+
+  /**
+   * declared (by the policy), measured (it was seen to bear it); empty: not known.
+   *
+   * @generated from field: string capacity_source = 15;
+   */
+  capacitySource: string;
 };
 
 /**
@@ -629,7 +804,7 @@ export type BackendStatus = Message<"meridian.v1.BackendStatus"> & {
  * Use `create(BackendStatusSchema)` to create a new message.
  */
 export const BackendStatusSchema: GenMessage<BackendStatus> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_admin, 13);
+  messageDesc(file_meridian_v1_admin, 16);
 
 /**
  * @generated from message meridian.v1.DrainRequest
@@ -677,7 +852,7 @@ export type DrainRequest = Message<"meridian.v1.DrainRequest"> & {
  * Use `create(DrainRequestSchema)` to create a new message.
  */
 export const DrainRequestSchema: GenMessage<DrainRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_admin, 14);
+  messageDesc(file_meridian_v1_admin, 17);
 
 /**
  * @generated from message meridian.v1.DrainResponse
@@ -703,7 +878,7 @@ export type DrainResponse = Message<"meridian.v1.DrainResponse"> & {
  * Use `create(DrainResponseSchema)` to create a new message.
  */
 export const DrainResponseSchema: GenMessage<DrainResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_admin, 15);
+  messageDesc(file_meridian_v1_admin, 18);
 
 /**
  * @generated from message meridian.v1.UndrainRequest
@@ -732,7 +907,7 @@ export type UndrainRequest = Message<"meridian.v1.UndrainRequest"> & {
  * Use `create(UndrainRequestSchema)` to create a new message.
  */
 export const UndrainRequestSchema: GenMessage<UndrainRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_admin, 16);
+  messageDesc(file_meridian_v1_admin, 19);
 
 /**
  * @generated from message meridian.v1.UndrainResponse
@@ -751,7 +926,7 @@ export type UndrainResponse = Message<"meridian.v1.UndrainResponse"> & {
  * Use `create(UndrainResponseSchema)` to create a new message.
  */
 export const UndrainResponseSchema: GenMessage<UndrainResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_admin, 17);
+  messageDesc(file_meridian_v1_admin, 20);
 
 /**
  * @generated from message meridian.v1.ExplainRequest
@@ -777,7 +952,7 @@ export type ExplainRequest = Message<"meridian.v1.ExplainRequest"> & {
  * Use `create(ExplainRequestSchema)` to create a new message.
  */
 export const ExplainRequestSchema: GenMessage<ExplainRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_admin, 18);
+  messageDesc(file_meridian_v1_admin, 21);
 
 /**
  * @generated from message meridian.v1.ExplainResponse
@@ -808,7 +983,7 @@ export type ExplainResponse = Message<"meridian.v1.ExplainResponse"> & {
  * Use `create(ExplainResponseSchema)` to create a new message.
  */
 export const ExplainResponseSchema: GenMessage<ExplainResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_admin, 19);
+  messageDesc(file_meridian_v1_admin, 22);
 
 /**
  * @generated from message meridian.v1.ExplainBackendRequest
@@ -832,7 +1007,7 @@ export type ExplainBackendRequest = Message<"meridian.v1.ExplainBackendRequest">
  * Use `create(ExplainBackendRequestSchema)` to create a new message.
  */
 export const ExplainBackendRequestSchema: GenMessage<ExplainBackendRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_admin, 20);
+  messageDesc(file_meridian_v1_admin, 23);
 
 /**
  * @generated from message meridian.v1.ExplainBackendResponse
@@ -856,7 +1031,7 @@ export type ExplainBackendResponse = Message<"meridian.v1.ExplainBackendResponse
  * Use `create(ExplainBackendResponseSchema)` to create a new message.
  */
 export const ExplainBackendResponseSchema: GenMessage<ExplainBackendResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_admin, 21);
+  messageDesc(file_meridian_v1_admin, 24);
 
 /**
  * What a control plane knows of the health of one backend of its region.
@@ -958,7 +1133,7 @@ export type BackendHealthReport = Message<"meridian.v1.BackendHealthReport"> & {
  * Use `create(BackendHealthReportSchema)` to create a new message.
  */
 export const BackendHealthReportSchema: GenMessage<BackendHealthReport> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_admin, 22);
+  messageDesc(file_meridian_v1_admin, 25);
 
 /**
  * What one signal says since its sum last was 0.
@@ -1021,7 +1196,7 @@ export type SignalEvidence = Message<"meridian.v1.SignalEvidence"> & {
  * Use `create(SignalEvidenceSchema)` to create a new message.
  */
 export const SignalEvidenceSchema: GenMessage<SignalEvidence> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_admin, 23);
+  messageDesc(file_meridian_v1_admin, 26);
 
 /**
  * @generated from message meridian.v1.VerdictChange
@@ -1048,7 +1223,7 @@ export type VerdictChange = Message<"meridian.v1.VerdictChange"> & {
  * Use `create(VerdictChangeSchema)` to create a new message.
  */
 export const VerdictChangeSchema: GenMessage<VerdictChange> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_admin, 24);
+  messageDesc(file_meridian_v1_admin, 27);
 
 /**
  * @generated from message meridian.v1.GetVersionRequest
@@ -1061,7 +1236,7 @@ export type GetVersionRequest = Message<"meridian.v1.GetVersionRequest"> & {
  * Use `create(GetVersionRequestSchema)` to create a new message.
  */
 export const GetVersionRequestSchema: GenMessage<GetVersionRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_admin, 25);
+  messageDesc(file_meridian_v1_admin, 28);
 
 /**
  * @generated from message meridian.v1.GetVersionResponse
@@ -1078,7 +1253,7 @@ export type GetVersionResponse = Message<"meridian.v1.GetVersionResponse"> & {
  * Use `create(GetVersionResponseSchema)` to create a new message.
  */
 export const GetVersionResponseSchema: GenMessage<GetVersionResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_admin, 26);
+  messageDesc(file_meridian_v1_admin, 29);
 
 /**
  * What operators and platform teams call; the command meridian is made of it.
