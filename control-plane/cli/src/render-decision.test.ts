@@ -104,6 +104,12 @@ test.each([
   expect(renderDecisions([record(more)]).split("\n")[0]).toContain(words);
 });
 
+test("a request that waited for a place says how long", () => {
+  expect(renderDecisions([record({ heldMs: 340 })])).toContain(
+    "all 812 ms, held 340 ms for a place, Meridian's own 0.31 ms",
+  );
+});
+
 test("what is not known is said to be so", () => {
   const bare = create(DecisionRecordSchema, {
     id: "dec_2",

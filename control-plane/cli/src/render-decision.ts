@@ -118,9 +118,10 @@ function stateWords({ revision, stateAgeMs }: DecisionRecord): string {
   return `policy ${revision}, ${age}`;
 }
 
-function timeWords({ durationMs, firstTokenMs, ownMs }: DecisionRecord): string {
+function timeWords({ durationMs, firstTokenMs, heldMs, ownMs }: DecisionRecord): string {
   const first = firstTokenMs === undefined ? "no token" : `first token ${ms(firstTokenMs)}`;
-  return `${first}, all ${ms(durationMs)}, Meridian's own ${ms(ownMs)}`;
+  const held = heldMs > 0 ? `, held ${ms(heldMs)} for a place` : "";
+  return `${first}, all ${ms(durationMs)}${held}, Meridian's own ${ms(ownMs)}`;
 }
 
 function usageWords({ usage }: DecisionRecord): string {

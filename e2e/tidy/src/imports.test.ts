@@ -24,7 +24,13 @@ const allowed: { readonly [F in Folder]: readonly string[] } = {
   // Programs are started, not imported; the base vocabulary and the wire schemas are common to all.
   "e2e/harness": ["@meridian/proto"],
   "e2e/tests": ["@meridian/harness"],
-  "e2e/bench": ["@meridian/harness", "@meridian/proto", "@meridian/control-server/store"],
+  // It times decisions in the pure core itself.
+  "e2e/bench": [
+    "@meridian/harness",
+    "@meridian/proto",
+    "@meridian/control-server/store",
+    "@meridian/data-core",
+  ],
   "e2e/conformance": ["@meridian/harness", "@meridian/bench/report", "@meridian/proto/base"],
   "e2e/sim": [
     "@meridian/control-core",

@@ -65,6 +65,7 @@ export function countPools(region: string, from: PoolSources, now: Instant): rea
     const asked = Math.round(loads.demand(region, name, now).tokens) > 0;
     if (asked && !pools.has(name)) pools.set(name, emptyPool());
   }
+  const held = proxies.heldTokens(region, now);
   return [...pools]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([model, { backends, available, pending, bearing }]) => ({
@@ -73,7 +74,7 @@ export function countPools(region: string, from: PoolSources, now: Instant): rea
       available,
       capacity: capacityOf(bearing),
       demand: roundTokens(loads.demand(region, model, now).tokens),
-      pending: roundTokens(pending + proxies.heldTokens(region, model, now)),
+      pending: roundTokens(pending + (held.get(model) ?? 0)),
     }));
 }
 

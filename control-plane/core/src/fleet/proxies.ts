@@ -63,8 +63,8 @@ export type Proxies = {
   readonly list: (now: Instant) => readonly ProxyCondition[];
   /** What a region's proxies hold of one of its backends. */
   readonly backend: (region: string, name: string, now: Instant) => BackendCondition;
-  /** Tokens of requests that a region's proxies hold for a model. */
-  readonly heldTokens: (region: string, model: string, now: Instant) => number;
+  /** Tokens of requests that a region's proxies hold, by model. */
+  readonly heldTokens: (region: string, now: Instant) => ReadonlyMap<string, number>;
   /** Forgets the silent; to be called now and then. */
   readonly prune: (now: Instant) => void;
 };
@@ -154,12 +154,7 @@ export function createProxies(proxiesMax: number = fleetLimits.proxiesMax): Prox
       ...hear(entries.values(), region, name, now),
       ...counts.sum(`${region}/${name}`, now),
     }),
-    heldTokens: (region, model, now) => {
-      const fresh = [...entries.values()].filter(
-        (each) => each.node.region === region && isFresh(each, now),
-      );
-      return fresh.reduce((sum, each) => sum + (each.heldTokens.get(model) ?? 0), 0);
-    },
+    heldTokens: (region, now) => sumHeld(entries.values(), region, now),
     prune: (now) => {
       counts.prune(now);
       for (const [key, { seenAt }] of entries) {
@@ -240,6 +235,18 @@ function conditionOf(entry: Entry, now: Instant): ProxyCondition {
     draining,
     refused,
   };
+}
+
+function sumHeld(entries: Iterable<Entry>, region: string, now: Instant): Map<string, number> {
+  const sums = new Map<string, number>();
+  for (const entry of entries) {
+    if (entry.heldTokens.size === 0 || entry.node.region !== region || !isFresh(entry, now))
+      continue;
+    for (const [model, tokens] of entry.heldTokens) {
+      sums.set(model, (sums.get(model) ?? 0) + tokens);
+    }
+  }
+  return sums;
 }
 
 /**

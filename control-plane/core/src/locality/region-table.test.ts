@@ -2,7 +2,6 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import {
   balanceModels,
-  fillTable,
   RegionTable,
   type TablePool,
   type TableRegion,
@@ -185,7 +184,6 @@ test("three control planes with the same digests have the same table, in whateve
         for (const [at, order] of orders.entries()) {
           const seen = order.flatMap((place) => regions[place] ?? []);
           tables[at]?.tick(seen, true, second * 1_000);
-          expect(fillTable(seen, true)).toEqual(fillTable(regions, true));
         }
         for (const home of Object.keys(places)) {
           const [first, ...others] = tables.map((each) => each.outflows(home));

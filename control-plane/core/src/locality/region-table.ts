@@ -59,13 +59,12 @@ export function trustOf(ageMs: number): number {
  * The table of this moment, as it would be without damping: per model, each region's row.
  * With `storeReachable` false nobody is heard of, and a region that seems silent is unknown rather than gone.
  */
-export function fillTable(
-  regions: readonly TableRegion[],
+function fillModels(
+  regions: readonly OpenRegion[],
   storeReachable: boolean,
 ): ReadonlyMap<string, ReadonlyMap<string, FillRow>> {
-  const models = modelsOf(regions);
   return new Map(
-    models.map((model) => [
+    modelsOf(regions).map((model) => [
       model,
       fillPools(regions.flatMap((each) => fillPool(each, model, storeReachable))),
     ]),
@@ -73,7 +72,8 @@ export function fillTable(
 }
 
 /** Per model, whether all regions together could lose the largest one. */
-export function balanceModels(regions: readonly TableRegion[]): readonly ModelBalance[] {
+export function balanceModels(told: readonly TableRegion[]): readonly ModelBalance[] {
+  const regions = told.map(openRegion);
   return modelsOf(regions).map((model) => {
     const pools = regions.flatMap((each) => fillPool(each, model, true));
     const serving = pools.filter((each) => each.capacity === undefined || each.capacity > 0);
@@ -100,10 +100,11 @@ export class RegionTable {
   #rows: ReadonlyMap<string, ReadonlyMap<string, Shares>> = new Map();
   #tickedAt: Instant | undefined;
 
-  tick(regions: readonly TableRegion[], storeReachable: boolean, now: Instant): void {
+  tick(told: readonly TableRegion[], storeReachable: boolean, now: Instant): void {
+    const regions = told.map(openRegion);
     const elapsedMs = this.#tickedAt === undefined ? 0 : now - this.#tickedAt;
     this.#tickedAt = now;
-    const table = fillTable(regions, storeReachable);
+    const table = fillModels(regions, storeReachable);
     const former = this.#rows;
     this.#rows = new Map(
       [...table].map(([model, rows]) => [
@@ -121,10 +122,18 @@ export class RegionTable {
   }
 }
 
+/** A region with its pools by model. */
+type OpenRegion = TableRegion & { readonly pools: ReadonlyMap<string, TablePool> };
+
+function openRegion(region: TableRegion): OpenRegion {
+  const pools = region.digest?.pools ?? [];
+  return { ...region, pools: new Map(pools.map((each) => [each.model, each])) };
+}
+
 type RowsStep = {
   readonly model: string;
   readonly rows: ReadonlyMap<string, FillRow>;
-  readonly regions: readonly TableRegion[];
+  readonly regions: readonly OpenRegion[];
   readonly elapsedMs: number;
 };
 
@@ -133,7 +142,7 @@ function stepRows(
   { model, rows, regions, elapsedMs }: RowsStep,
 ): ReadonlyMap<string, Shares> {
   const serving = new Set(
-    regions.filter((each) => (poolOf(each, model)?.backends ?? 0) > 0).map((each) => each.name),
+    regions.filter((each) => (each.pools.get(model)?.backends ?? 0) > 0).map((each) => each.name),
   );
   const closed = new Set(
     regions.filter((each) => offerOf(each, model) === 0).map((each) => each.name),
@@ -158,22 +167,13 @@ function sharesOf({ home, away }: FillRow, serving: ReadonlySet<string>): Shares
   return new Map(cells.map(([region, tokens]) => [region, demand > 0 ? tokens / demand : 0]));
 }
 
-function modelsOf(regions: readonly TableRegion[]): readonly string[] {
-  const names = regions.flatMap((each) => each.digest?.pools.map(({ model }) => model) ?? []);
-  return [...new Set(names)].sort();
-}
-
-function poolOf({ digest }: TableRegion, model: string): TablePool | undefined {
-  return digest?.pools.find((each) => each.model === model);
+function modelsOf(regions: readonly OpenRegion[]): readonly string[] {
+  return [...new Set(regions.flatMap((each) => [...each.pools.keys()]))].sort();
 }
 
 /** Nothing of a region that has said nothing, or has nothing to do with the model. */
-function fillPool(
-  region: TableRegion,
-  model: string,
-  storeReachable: boolean,
-): readonly FillPool[] {
-  const pool = poolOf(region, model);
+function fillPool(region: OpenRegion, model: string, storeReachable: boolean): readonly FillPool[] {
+  const pool = region.pools.get(model);
   if (pool === undefined) return [];
   const { name, place, ageMs } = region;
   const isLost = !storeReachable && trustOf(ageMs) === 0;
@@ -189,14 +189,14 @@ function fillPool(
 }
 
 /** For its own clients; 0: it is drained or has no backend that may be called. undefined: not known. */
-function capacityOf(region: TableRegion, model: string): number | undefined {
-  const pool = poolOf(region, model);
+function capacityOf(region: OpenRegion, model: string): number | undefined {
+  const pool = region.pools.get(model);
   if (pool === undefined || region.isDraining || pool.available === 0) return 0;
   return pool.capacity;
 }
 
 /** For others: without a proxy that is ready nobody takes their requests. undefined: not known. */
-function offerOf(region: TableRegion, model: string): number | undefined {
+function offerOf(region: OpenRegion, model: string): number | undefined {
   if ((region.digest?.proxies ?? 0) === 0) return 0;
   const capacity = capacityOf(region, model);
   return capacity === undefined ? undefined : capacity * trustOf(region.ageMs);

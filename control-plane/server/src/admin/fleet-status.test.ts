@@ -1,5 +1,9 @@
 import { create } from "@bufbuild/protobuf";
-import { StatusResponseSchema } from "@meridian/proto/gen/admin_pb";
+import {
+  ModelStatusSchema,
+  PoolStatusSchema,
+  StatusResponseSchema,
+} from "@meridian/proto/gen/admin_pb";
 import { expect, test } from "vitest";
 import { mergeStatus } from "./fleet-status.ts";
 
@@ -53,4 +57,30 @@ test("who does not answer is shown as unreachable, and nothing else changes", ()
   ]);
   expect(merged.proxies).toHaveLength(2);
   expect(merged.backends.map((each) => each.state)).toEqual(["available", "unknown"]);
+});
+
+test("a region's row of the table is its own control plane's; one that is silent is shown as it is seen from here", () => {
+  const pool = (region: string, share: number) =>
+    create(PoolStatusSchema, {
+      region,
+      model: "m",
+      outflows: [{ region: "elsewhere", share, tokens: 0 }],
+    });
+  const pools = [pool("eu", 100), pool("us", 200), pool("ap", 300)];
+  const models = [create(ModelStatusSchema, { model: "m", demandTokens: 7n })];
+  const answers = [
+    {
+      row: row("us"),
+      answer: create(StatusResponseSchema, { ...other, pools: [pool("eu", 1), pool("us", 2)] }),
+    },
+    { row: row("ap"), answer: undefined },
+  ];
+  const merged = mergeStatus(create(StatusResponseSchema, { ...own, pools, models }), answers);
+  const shares = merged.pools.map((each) => [each.region, each.outflows[0]?.share]);
+  expect(shares).toEqual([
+    ["eu", 100],
+    ["us", 2],
+    ["ap", 300],
+  ]);
+  expect(merged.models).toEqual(models);
 });

@@ -2,6 +2,7 @@
 
 import { create } from "@bufbuild/protobuf";
 import type { PoolCounts, RegionLoads } from "@meridian/control-core/fleet";
+import type { OutflowShare } from "@meridian/control-core/locality";
 import type { Clock } from "@meridian/proto/base";
 import {
   type ModelStatus,
@@ -23,28 +24,26 @@ export type TableStatusOptions = {
 /** Sorted by model, then in the policy's order of regions. */
 export function poolStatuses(options: TableStatusOptions): PoolStatus[] {
   const regions = options.published()?.policy.regions ?? [];
-  const rows = regions.flatMap(({ name }) =>
-    (options.table.digest(name)?.pools ?? []).map((pool) => poolStatus(name, pool, options)),
-  );
+  const rows = regions.flatMap(({ name }) => {
+    const row = Map.groupBy(options.table.outflows(name), (each) => each.model);
+    return (options.table.digest(name)?.pools ?? []).map((pool) => {
+      const status = poolStatus(pool, row.get(pool.model) ?? []);
+      const { awayShare } = options.loads.demand(name, pool.model, options.clock.now());
+      return { ...status, region: name, sentAway: Math.round(awayShare * 1_000) };
+    });
+  });
   return rows.sort((a, b) => (a.model < b.model ? -1 : a.model > b.model ? 1 : 0));
 }
 
-function poolStatus(
-  region: string,
-  pool: PoolCounts,
-  { clock, loads, table }: TableStatusOptions,
-): PoolStatus {
+function poolStatus(pool: PoolCounts, row: readonly OutflowShare[]): PoolStatus {
   const { model, backends, available, capacity, demand, pending } = pool;
-  const row = table.outflows(region).filter((each) => each.model === model);
   return create(PoolStatusSchema, {
-    region,
     model,
     backends,
     available,
     ...(capacity === undefined ? {} : { capacityTokens: capacity }),
     demandTokens: demand,
     pendingTokens: pending,
-    sentAway: Math.round(loads.demand(region, model, clock.now()).awayShare * 1_000),
     outflows: row.map((each) => ({
       region: each.region,
       share: Math.round(each.share * 1_000),

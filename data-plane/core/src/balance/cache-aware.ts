@@ -18,24 +18,30 @@ function pick(list: Shortlist, random: Random): number {
   const mean = sumPending(list) / total;
   const most = Math.max(mean * bound.factor, mean + bound.tokens);
   let chosen = -1;
+  let least = Number.POSITIVE_INFINITY;
   for (let entry = 0; entry < list.count; entry++) {
     const weight = list.weights[entry] ?? 0;
     if (weight <= 0 || (list.pending[entry] ?? 0) / weight > most) continue;
-    if (chosen === -1 || isBetter(list, entry, chosen)) chosen = entry;
+    const work = expectedWork(list, entry);
+    if (chosen !== -1 && !isBetter(list, entry, chosen, work - least)) continue;
+    chosen = entry;
+    least = work;
   }
   list.memory.spend(list, chosen, total);
   return chosen;
 }
 
-/** Where the cache has nothing and nobody anything to do, turns by weight. */
-function isBetter(list: Shortlist, one: number, other: number): boolean {
-  if (isUnused(list, one) && isUnused(list, other)) {
-    return creditOf(list, one) > creditOf(list, other);
-  }
-  const difference = expectedWork(list, one) - expectedWork(list, other);
-  if (difference !== 0) return difference < 0;
+/** `more`: the work expected of the one beyond that of the other. */
+function isBetter(list: Shortlist, one: number, other: number, more: number): boolean {
+  // Where nobody has anything to do, the heaviest would get all: turns by weight instead.
+  if (isUnused(list, one) && isUnused(list, other)) return isBehind(list, one, other);
+  if (more !== 0) return more < 0;
   const load = (list.pending[one] ?? 0) - (list.pending[other] ?? 0);
-  return load === 0 ? creditOf(list, one) > creditOf(list, other) : load < 0;
+  return load === 0 ? isBehind(list, one, other) : load < 0;
+}
+
+function isBehind(list: Shortlist, one: number, other: number): boolean {
+  return creditOf(list, one) > creditOf(list, other);
 }
 
 function isUnused(list: Shortlist, entry: number): boolean {

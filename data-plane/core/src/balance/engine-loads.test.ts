@@ -24,6 +24,20 @@ test("a reading older than five seconds is unknown, whatever it said", () => {
   ]);
 });
 
+test("a queue is one that is known, is longer than nothing, and was seen lately", () => {
+  const made = loads();
+  made.note(0, { waiting: 0, running: 5, kvUse: 1 }, 0);
+  made.note(1, { waiting: 1, running: 5, kvUse: 1 }, 0);
+  made.note(2, { waiting: undefined, running: 5, kvUse: 1 }, 0);
+  expect([0, 1, 2, 3].map((slot) => made.isQueued(slot, 4_999))).toEqual([
+    false,
+    true,
+    false,
+    false,
+  ]);
+  expect(made.isQueued(1, 5_000)).toBe(false);
+});
+
 test("a slot that is another target's says nothing, and its neighbour still does", () => {
   const made = loads();
   made.note(1, { waiting: 9, running: 1, kvUse: 1 }, 0);

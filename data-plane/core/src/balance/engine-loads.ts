@@ -52,6 +52,14 @@ export class EngineLoads {
     return this.#read(slot, fields.waiting, now);
   }
 
+  /** Its queue is known to be longer than nothing. */
+  isQueued(slot: number, now: Instant): boolean {
+    const at = slot * cellsPerSlot;
+    return (
+      (this.#cells[at + fields.waiting] ?? 0) > 0 && now < (this.#cells[at + fields.goodUntil] ?? 0)
+    );
+  }
+
   running(slot: number, now: Instant): number | undefined {
     return this.#read(slot, fields.running, now);
   }

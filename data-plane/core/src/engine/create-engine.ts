@@ -44,11 +44,13 @@ import type {
 } from "./engine.ts";
 import { HoldQueues } from "./hold-queues.ts";
 import type { PlanContext } from "./plan-context.ts";
+import { type PoolOutlook, poolOutlooks } from "./pool-outlooks.ts";
 import { refuse, refuseFull } from "./refusals.ts";
 import { HeldState, isAlone } from "./region-state.ts";
 import { budgetsFor } from "./request-budgets.ts";
 import { RequestPlan } from "./request-plan.ts";
 import { settleBuckets, workOf } from "./request-work.ts";
+import { type Shadow, shadowOf } from "./shadow.ts";
 import { compileTable, type Table, type TenantPlan } from "./table.ts";
 
 export type EngineOptions = {
@@ -70,6 +72,7 @@ export function createEngine(options: EngineOptions): Engine {
 class RegionEngine implements Engine {
   readonly #options: EngineOptions;
   readonly #random: Random;
+  readonly #shadows: Random;
   readonly #load: LoadShare;
   readonly #health: PassiveHealth;
   readonly #calls: CallKnowledge;
@@ -82,6 +85,7 @@ class RegionEngine implements Engine {
   constructor(options: EngineOptions) {
     this.#options = options;
     this.#random = options.random.fork("choices");
+    this.#shadows = options.random.fork("shadows");
     this.#load = options.load ?? ownLoad();
     this.#calls = options.calls ?? ownCallKnowledge(this.#load.table.slots);
     this.#health = new PassiveHealth(options.random.fork("health"));
@@ -148,6 +152,19 @@ class RegionEngine implements Engine {
     const attempts = new AttemptMachine(plan, budgets, this.#random);
     plan.belongTo(attempts);
     return attempts;
+  }
+
+  shadow(facts: RequestFacts, now: Instant): Shadow {
+    const table = this.#table;
+    const tenant = table?.tenants.get(facts.tenant);
+    const resolved = table?.router.resolve(facts);
+    // The policy has changed since the request was admitted.
+    if (tenant === undefined || resolved === undefined) return { kind: "none" };
+    return shadowOf(this.#context, { facts, resolved, tenant }, this.#shadows, now);
+  }
+
+  outlooks(now: Instant): readonly PoolOutlook[] {
+    return this.#table === undefined ? [] : poolOutlooks(this.#context, now);
   }
 
   takeRoom(): Attempts | undefined {

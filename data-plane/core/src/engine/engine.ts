@@ -6,6 +6,8 @@ import type { StateFrame } from "@meridian/proto/gen/sync_pb";
 import type { ProtocolName } from "@meridian/proto/snapshot";
 import type { AttemptRecord, Attempts, Candidate, Ending } from "../attempt/index.ts";
 import type { HealthChange, ToldVerdict } from "../health/index.ts";
+import type { PoolOutlook } from "./pool-outlooks.ts";
+import type { Shadow } from "./shadow.ts";
 
 /**
  * The decisions of a proxy.
@@ -35,6 +37,10 @@ export type Engine = {
    * find a place, the next one is told. Requests are held by thread; one that is not told asks by itself at `wakeAt`.
    */
   readonly takeRoom: () => Attempts | undefined;
+  /** Asked once for an admitted request, after its first call: shall a copy of it go to the model that its route tries out? */
+  readonly shadow: (facts: RequestFacts, now: Instant) => Shadow;
+  /** How each of this region's pools stands, for other regions. Empty before the first snapshot. */
+  readonly outlooks: (now: Instant) => readonly PoolOutlook[];
   /** Once for each request that was admitted, on every ending. */
   readonly observe: (outcome: Outcome, now: Instant) => void;
   readonly report: (now: Instant) => EngineReport;

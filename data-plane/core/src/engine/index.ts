@@ -26,5 +26,7 @@ export type {
   Usage,
 } from "./engine.ts";
 export { noHeaders } from "./engine.ts";
+export type { PoolOutlook } from "./pool-outlooks.ts";
 export { isAlone } from "./region-state.ts";
+export type { Shadow, ShadowSkip } from "./shadow.ts";
 export { anonymous } from "./table.ts";

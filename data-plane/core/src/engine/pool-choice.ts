@@ -40,41 +40,42 @@ const consideredMax = 16;
 /** Leaves out who was tried, who is ejected or unhealthy, who is being drained and who can't do what is asked. */
 export function surveyPool(pool: Pool, question: PoolQuestion): PoolSurvey {
   const { excluded, continues, health, state, now, work } = question;
-  const { survey } = pool;
+  const { candidates, slots, survey, weights } = pool;
   survey.clear(work);
-  for (let place = 0; place < pool.slots.length; place++) {
-    const slot = pool.slots[place] ?? -1;
-    const candidate = pool.candidates[place];
-    const weight = (pool.weights[place] ?? 0) * health.share(slot, now);
-    if (candidate === undefined || weight <= 0 || excluded.includes(slot)) continue;
+  // What nearly nobody is, is asked once for all.
+  const drains = state.drainsBackends;
+  const isFirst = excluded.length === 0;
+  for (let place = 0; place < slots.length; place++) {
+    const slot = slots[place] ?? -1;
+    const candidate = candidates[place];
+    const weight = (weights[place] ?? 0) * health.share(slot, now);
+    if (candidate === undefined || weight <= 0) continue;
+    if (!isFirst && excluded.includes(slot)) continue;
     if (continues && candidate.assistantPrefix === "none") continue;
-    if (state.isBackendDraining(candidate.name, now)) continue;
-    enter(pool, place, weight, question);
+    if (drains && state.isBackendDraining(candidate.name, now)) continue;
+    const fullMs = fullForMs(slot, question);
+    if (fullMs > 0) survey.roomInMs = Math.min(survey.roomInMs, fullMs);
+    else enter(pool, place, weight, question);
   }
   return survey;
 }
 
-/** Room: what it said itself, what its bucket allows, what it may work on at once, and its own queue. */
+/** By what it works on and by its own queue. */
 function enter(pool: Pool, place: number, weight: number, question: PoolQuestion): void {
-  const { calls, load, now, prefix, work } = question;
+  const { load, now, prefix, work } = question;
+  const { engines, prefixes, saturation } = question.calls;
   const { survey } = pool;
   const slot = pool.slots[place] ?? -1;
-  const { engines, prefixes, saturation } = calls;
-  const fullMs = fullForMs(slot, question);
-  if (fullMs > 0) {
-    survey.roomInMs = Math.min(survey.roomInMs, fullMs);
-    return;
-  }
   const inFlight = load.inFlight(slot);
-  const inFlightMax = pool.capacities[place]?.concurrencyMax ?? Number.POSITIVE_INFINITY;
   let list = survey.open;
-  if (inFlight >= inFlightMax) list = survey.busy;
-  else if ((engines.waiting(slot, now) ?? 0) > 0) list = survey.queued;
-  else if (saturation.isAvoided(slot, now)) list = survey.avoided;
+  if (inFlight >= (pool.inFlightMax[place] ?? 0)) list = survey.busy;
+  else if (engines.isQueued(slot, now)) list = survey.queued;
+  else if (saturation.any(now) && saturation.isAvoided(slot, now)) list = survey.avoided;
   const entry = list.add(place, slot);
   list.weights[entry] = weight;
   list.pending[entry] = load.pendingTokens(slot);
   list.inFlight[entry] = inFlight;
+  if (prefix.length === 0) return;
   list.hits[entry] = Math.min(work.promptTokens, hitTokensOf(prefixes, prefix, slot));
 }
 
@@ -93,15 +94,15 @@ export type RoomQuestion = Pick<PoolQuestion, "calls" | "load" | "work" | "now">
 /** Milliseconds until a backend has room, by its own word and by its bucket; 0: it is not full. */
 export function fullForMs(slot: number, { calls, now, work }: RoomQuestion): number {
   const { buckets, saturation } = calls;
-  return Math.max(saturation.fullForMs(slot, now), buckets.roomInMs(slot, work.tokens, now));
+  const bucketMs = buckets.roomInMs(slot, work.tokens, now);
+  return saturation.any(now) ? Math.max(saturation.fullForMs(slot, now), bucketMs) : bucketMs;
 }
 
 /** Those of a pool who are neither full nor busy, however they stand. A weight of 0 is an operator's word: no requests. */
 export function roomyBackends(pool: Pool, question: RoomQuestion): readonly Candidate[] {
   return pool.candidates.filter(({ slot }, place) => {
     if ((pool.weights[place] ?? 0) <= 0 || fullForMs(slot, question) > 0) return false;
-    const { concurrencyMax } = pool.capacities[place] ?? {};
-    return concurrencyMax === undefined || question.load.inFlight(slot) < concurrencyMax;
+    return question.load.inFlight(slot) < (pool.inFlightMax[place] ?? 0);
   });
 }
 

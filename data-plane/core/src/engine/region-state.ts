@@ -113,6 +113,11 @@ export class HeldState {
     return now < drainEnd(state.drainLeftMs, this.#receivedAt);
   }
 
+  /** Some backend is named as draining, perhaps one whose drain has ended. */
+  get drainsBackends(): boolean {
+    return this.#drainedBackends.size > 0;
+  }
+
   /** The same for one backend. */
   isBackendDraining(name: string, now: Instant): boolean {
     const end = this.#drainedBackends.get(name);

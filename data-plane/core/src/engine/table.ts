@@ -20,6 +20,8 @@ export type Pool = {
   readonly nameHashes: readonly number[];
   /** What each of them bears, as the policy says. */
   readonly capacities: readonly Capacity[];
+  /** Of these the requests at once; Infinity where the policy says nothing. */
+  readonly inFlightMax: readonly number[];
   /** Of the last look at it: the one thing here that changes. */
   readonly survey: PoolSurvey;
 };
@@ -53,6 +55,8 @@ export type Table = {
   readonly tenants: ReadonlyMap<string, TenantPlan>;
   /** Model → the slot that its demand is counted in, and in the load table what is held for it; sorted by model. */
   readonly poolSlots: ReadonlyMap<string, number>;
+  /** Route with a shadow → the slot that its copies are counted in. Where the table has no room there are no copies. */
+  readonly shadowSlots: ReadonlyMap<string, number>;
   /** Load-table id → one candidate for it, sorted by id. */
   readonly targets: ReadonlyMap<string, Candidate>;
 };
@@ -91,6 +95,7 @@ export function compileTable(
     ),
     tenants: compileTenants(view),
     poolSlots: compilePoolSlots(view, claim),
+    shadowSlots: compileShadowSlots(view, slots),
     targets,
   };
   return { table, problems };
@@ -139,6 +144,7 @@ function compilePools(
         model,
         ...pool,
         slots: pool.candidates.map((each) => each.slot),
+        inFlightMax: pool.capacities.map((each) => each.concurrencyMax ?? Number.POSITIVE_INFINITY),
         nameHashes: pool.candidates.map((each) => fnv1a(each.name)),
         survey: new PoolSurvey(pool.candidates.length),
       },
@@ -168,6 +174,15 @@ function backendCandidate(
 function compilePoolSlots(view: RegionView, claim: Claim): ReadonlyMap<string, number> {
   const names = view.models.map((each) => each.name).sort();
   return new Map(names.map((name) => [name, claim(`pool/${name}`)]));
+}
+
+function compileShadowSlots(view: RegionView, slots: Slots): ReadonlyMap<string, number> {
+  const found = new Map<string, number>();
+  for (const { name, shadow } of view.routes) {
+    const slot = shadow === undefined ? undefined : slots.claim(`shadow/${name}`);
+    if (slot !== undefined) found.set(name, slot);
+  }
+  return found;
 }
 
 function compilePeers(

@@ -22,5 +22,5 @@ export {
   type RegionView,
   rankRegions,
 } from "./region-order.ts";
-export { RegionPaths, regionPathsBytes } from "./region-paths.ts";
+export { RegionPaths, regionPathsBytes, type ToldPool } from "./region-paths.ts";
 export { SentAway } from "./sent-away.ts";
