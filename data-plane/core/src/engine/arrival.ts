@@ -4,7 +4,7 @@
 import type { Instant } from "@meridian/proto/base";
 import type { ResolvedRoute } from "../route/index.ts";
 import type { RequestFacts } from "./engine.ts";
-import { localOutlook } from "./local-outlook.ts";
+import { localOutlook, poolFit, roomQueueMs } from "./local-outlook.ts";
 import type { PlanContext } from "./plan-context.ts";
 import { surveyPool } from "./pool-choice.ts";
 import { waitKindOf, workOf } from "./request-work.ts";
@@ -24,6 +24,7 @@ export function refusedQueueMs(
   if (facts.arrivedFrom === undefined || queueMaxMs === undefined) return undefined;
   const { calls, load, health, state, holds, table } = context;
   const work = workOf(facts);
+  const kind = waitKindOf(facts) ?? "stream";
   const { prefix, isContinuation: continues } = facts;
   const question = { excluded: [], continues, work, calls, prefix, load, health, state, now };
   let waiting: Pool | undefined;
@@ -31,12 +32,15 @@ export function refusedQueueMs(
     const pool = table().pools.get(model);
     if (pool === undefined) continue;
     const survey = surveyPool(pool, question);
-    if (survey.hasRoom && !holds.isBehind(model, undefined)) return undefined;
+    if (survey.hasRoom && !holds.isBehind(model, undefined)) {
+      const queueMs = roomQueueMs(context, pool, poolFit(context, pool, kind));
+      return queueMs > queueMaxMs ? Math.ceil(queueMs) : undefined;
+    }
     if (survey.hasQueue || survey.hasRoom) waiting ??= pool;
   }
   // Nobody stands at all: then the request is refused for that.
   if (waiting === undefined) return undefined;
-  const local = { work, kind: waitKindOf(facts) ?? "stream", ticket: undefined };
+  const local = { work, kind, ticket: undefined };
   const queueMs = localOutlook(context, waiting, local, now).queueMs ?? unknownQueueMs;
   return queueMs > queueMaxMs ? Math.ceil(queueMs) : undefined;
 }

@@ -26,7 +26,7 @@ import {
   type ToldVerdict,
 } from "../health/index.ts";
 import { type LoadShare, ownLoad } from "../load/index.ts";
-import { CallTimes, SentAway } from "../locality/index.ts";
+import { CallTimes, FirstTokenFits, SentAway } from "../locality/index.ts";
 import { allowsRegion, goesAbroad, orderTargets, type ResolvedRoute } from "../route/index.ts";
 import { refusedQueueMs } from "./arrival.ts";
 import { type CallKnowledge, forgetSlots, ownCallKnowledge } from "./call-knowledge.ts";
@@ -97,6 +97,7 @@ class RegionEngine implements Engine {
       baselines: this.#baselines,
       calls: this.#calls,
       times: new CallTimes(),
+      fits: new FirstTokenFits(),
       sentAway: new SentAway(),
       holds: new HoldQueues(),
       random: this.#random,
@@ -252,6 +253,7 @@ class RegionEngine implements Engine {
       this.#health.forget(slot);
       this.#baselines.forget(slot);
       this.#context.times.forget(slot);
+      this.#context.fits.forget(slot);
       this.#load.demand.forget(slot);
     }
     forgetSlots(this.#calls, fresh);

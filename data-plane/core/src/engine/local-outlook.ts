@@ -73,9 +73,32 @@ export function localOutlook(
   return { firstTokenMs: expectedFirstTokenMs(parts), queueMs };
 }
 
+/** What the first token takes of one backend; undefined: it was hardly tried. */
+export function fitOf(
+  { baselines, fits }: PlanContext,
+  slot: number,
+  kind: WaitKind,
+): FirstTokenFit | undefined {
+  return kind === "stream" ? fits.fit(slot) : baselines.fit(slot, kind);
+}
+
+/**
+ * Until a backend that has a place would begin with one more request: the least of what stands before it in those of the
+ * pool's last survey. 0 where nothing does.
+ */
+export function roomQueueMs(context: PlanContext, { survey }: Pool, fit: FirstTokenFit): number {
+  let least = Number.POSITIVE_INFINITY;
+  for (const list of [survey.open, survey.avoided]) {
+    for (let entry = 0; entry < list.count; entry++) {
+      least = Math.min(least, context.load.awaitedTokens(list.slots[entry] ?? 0));
+    }
+  }
+  return Number.isFinite(least) ? fit.msPerToken * Math.max(0, least) : 0;
+}
+
 /** What the first token takes on an idle backend of the pool: the mean of those that are known, else the default. */
 export function poolFit(
-  { baselines }: PlanContext,
+  context: PlanContext,
   pool: Pool | undefined,
   kind: WaitKind,
 ): FirstTokenFit {
@@ -83,7 +106,7 @@ export function poolFit(
   let baseMs = 0;
   let msPerToken = 0;
   for (const slot of pool?.slots ?? []) {
-    const fit = baselines.fit(slot, kind);
+    const fit = fitOf(context, slot, kind);
     if (fit === undefined) continue;
     known += 1;
     baseMs += fit.baseMs;

@@ -3,7 +3,7 @@
 import type { Random } from "@meridian/proto/base";
 import type { Baselines, Health, HealthChange } from "../health/index.ts";
 import type { LoadTable } from "../load/index.ts";
-import type { CallTimes, SentAway } from "../locality/index.ts";
+import type { CallTimes, FirstTokenFits, SentAway } from "../locality/index.ts";
 import type { CallKnowledge } from "./call-knowledge.ts";
 import type { HoldQueues } from "./hold-queues.ts";
 import type { HeldState } from "./region-state.ts";
@@ -18,6 +18,7 @@ export type PlanContext = {
   readonly baselines: Baselines;
   readonly calls: CallKnowledge;
   readonly times: CallTimes;
+  readonly fits: FirstTokenFits;
   readonly sentAway: SentAway;
   readonly holds: HoldQueues;
   readonly random: Random;

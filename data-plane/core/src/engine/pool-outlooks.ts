@@ -4,7 +4,7 @@
 import type { Instant } from "@meridian/proto/base";
 import type { Work } from "../balance/index.ts";
 import type { ToldPool } from "../locality/index.ts";
-import { localOutlook } from "./local-outlook.ts";
+import { localOutlook, poolFit, roomQueueMs } from "./local-outlook.ts";
 import type { PlanContext } from "./plan-context.ts";
 import { surveyPool } from "./pool-choice.ts";
 import type { Pool } from "./table.ts";
@@ -36,7 +36,8 @@ function outlookOf(context: PlanContext, pool: Pool, now: Instant): PoolOutlook 
   const asked = { excluded: [], continues: false, work: smallest, prefix: [] };
   const survey = surveyPool(pool, { ...asked, calls, load, health, state, now });
   if (survey.hasRoom && !holds.isBehind(model, undefined)) {
-    return { model, queueMs: 0, headroom: headroomOf(context, model, now) };
+    const queueMs = Math.ceil(roomQueueMs(context, pool, poolFit(context, pool, "stream")));
+    return { model, queueMs, headroom: headroomOf(context, model, now) };
   }
   if (!survey.hasRoom && !survey.hasQueue) return { model, queueMs: noneQueueMs, headroom: 0 };
   const local = { work: smallest, kind: "stream", ticket: undefined } as const;

@@ -42,7 +42,7 @@ export function regionOutlook(
   question: RegionQuestion,
   now: Instant,
 ): RegionOutlook {
-  const { calls, state, table, times } = context;
+  const { calls, load, state, table, times } = context;
   const { models, work, fit } = question;
   const { paths } = calls;
   const model = modelOf(context, peer, models);
@@ -59,17 +59,21 @@ export function regionOutlook(
     capacityTokens: digest?.capacity,
     digestAgeMs: digest?.ageMs ?? Number.POSITIVE_INFINITY,
   });
+  // What the region told is some seconds old: what was sent there since stands before the request, too.
+  const sentTokens = peer.candidates.reduce((sum, each) => sum + load.awaitedTokens(each.slot), 0);
+  const sentMs = (fit.msPerToken * Math.max(0, sentTokens)) / Math.max(1, digest?.available ?? 1);
   const plainMs = wayMs + idleFirstTokenMs(fit, work.promptTokens);
   const slot = peer.candidates[0]?.slot ?? 0;
   const queueErrorMs = queueMs === undefined ? untestedErrorMs(plainMs) : 0;
   const errorMs = times.errorMs(slot, plainMs) + queueErrorMs;
-  const parts = { netMs: wayMs, queueMs: queueMs ?? 0, fit, tokens: work.promptTokens, errorMs };
+  const waitMs = Math.max(queueMs ?? 0, sentMs);
+  const parts = { netMs: wayMs, queueMs: waitMs, fit, tokens: work.promptTokens, errorMs };
   return {
     peer,
     name: peer.name,
     state: state.region(peer.name, models, now),
     firstTokenMs: expectedFirstTokenMs(parts),
-    queueMs: queueMs ?? 0,
+    queueMs: waitMs,
     errorMs,
     isOpen: !paths.isFailing(peer.name, now),
   };
@@ -78,19 +82,23 @@ export function regionOutlook(
 /** A word on headroom that is older says nothing of now: each region is asked every 2 s. */
 const headroomFreshMs = 6_000;
 
-/** The region table, or where there is none the region's own last word, lets one more request go there. */
+/**
+ * The region table, or the region's own fresh word, lets one more request go there. The word counts beside the table, as
+ * the table goes by capacities that are estimates and may be behind; each region tells what it would take at most, by the
+ * same rule, and refuses on arrival what it can't.
+ */
 export function mayGo(
   { calls, sentAway, state }: PlanContext,
   region: string,
   model: string,
   now: Instant,
 ): boolean {
-  const share = state.outflowShare(model, region, now);
-  if (share !== undefined) return sentAway.mayGo(model, region, share, now);
   const { paths } = calls;
+  const share = state.outflowShare(model, region, now);
   const isFresh = paths.toldAgeMs(region, model, now) <= headroomFreshMs;
   const headroom = isFresh ? paths.headroom(region, model) : undefined;
-  return headroom === undefined || headroom > 0;
+  if (share === undefined) return headroom === undefined || headroom > 0;
+  return sentAway.mayGo(model, region, { share, perSecond: headroom ?? 0 }, now);
 }
 
 /** The first that the region serves. */

@@ -27,11 +27,13 @@ import {
 import type { WaitKind } from "../health/index.ts";
 import { idleFirstTokenMs } from "../locality/index.ts";
 import { allowsRegion, type ResolvedRoute, sessionOf } from "../route/index.ts";
+import { CallsUnderWay } from "./calls-under-way.ts";
 import type { RequestFacts } from "./engine.ts";
 import { countedAs, evidenceOf, noteRoom } from "./evidence.ts";
+import { Expectation } from "./expectation.ts";
 import type { Ticket } from "./hold-queues.ts";
 import { gone, type LastQuestion, lastResort, nobodyLeft } from "./last-resort.ts";
-import { localOutlook } from "./local-outlook.ts";
+import { fitOf, localOutlook } from "./local-outlook.ts";
 import type { PlanContext } from "./plan-context.ts";
 import { hitTokensOf, pickFrom, surveyPool } from "./pool-choice.ts";
 import {
@@ -64,6 +66,8 @@ export class RequestPlan implements AttemptPorts {
   readonly #request: PlannedRequest;
   readonly #picker: Picker;
   readonly #work: Work;
+  readonly #underWay: CallsUnderWay;
+  readonly #expectation: Expectation;
   /** undefined: a whole answer, whose time depends on its length, which nobody knows before. */
   readonly #kind: WaitKind | undefined;
   /** The one that it was drawn for. */
@@ -77,11 +81,6 @@ export class RequestPlan implements AttemptPorts {
   /** While it is held. */
   #ticket: Ticket | undefined;
   #heldSlot = 0;
-  /** When the newest call's first token is expected: after so long, at this slot; -1: nothing is expected. */
-  #expectedMs = 0;
-  #expectedSlot = -1;
-  /** Of it: the queue that the next call is sent into. */
-  #queueMs = 0;
 
   constructor(context: PlanContext, request: PlannedRequest) {
     this.#context = context;
@@ -89,7 +88,9 @@ export class RequestPlan implements AttemptPorts {
     this.#table = context.table();
     this.#picker = findPicker(request.resolved.route.balance);
     this.#work = workOf(request.facts);
+    this.#underWay = new CallsUnderWay(context.load);
     this.#kind = waitKindOf(request.facts);
+    this.#expectation = new Expectation(context, this.#kind);
     this.#model = request.targets[0]?.model ?? "";
     this.#session = sessionOf(request.resolved.route, request.facts);
   }
@@ -133,11 +134,15 @@ export class RequestPlan implements AttemptPorts {
   started(candidate: Candidate, now: Instant): void {
     const { calls, health, load, sentAway } = this.#context;
     const { slot } = candidate;
-    const { tokens } = this.#work;
-    load.start(slot, tokens);
+    const { tokens, promptTokens } = this.#work;
+    const own = this.#ownTokens(candidate);
+    // Of a whole answer nobody tells when its first token came: what it waits for is not known.
+    const awaited = this.#kind === undefined ? 0 : own;
+    const ahead = load.awaitedTokens(slot);
+    this.#underWay.started(slot, awaited, tokens - promptTokens + own - awaited);
     calls.buckets.take(slot, tokens, now);
     if (candidate.kind === "backend") {
-      this.#expect(slot);
+      this.#expectation.calls(slot, ahead + own);
       // At once, not when it has answered: a sibling that comes meanwhile belongs there, too.
       calls.prefixes.learn(this.#request.facts.prefix, slot);
     } else {
@@ -151,7 +156,7 @@ export class RequestPlan implements AttemptPorts {
     const { candidate, startedAt } = end;
     const { slot } = candidate;
     const evidence = evidenceOf(end);
-    load.end(slot, this.#work.tokens, countedAs(evidence));
+    this.#underWay.ended(slot, countedAs(evidence));
     if (evidence === "connect-failure") load.note(slot, "connectFailed");
     if (candidate.kind === "peer") {
       this.#endedAbroad(end, now);
@@ -180,11 +185,12 @@ export class RequestPlan implements AttemptPorts {
     const kind = this.#kind;
     if (kind === undefined) return;
     const { slot } = candidate;
-    const { baselines, calls, health, load, times } = this.#context;
+    const { baselines, calls, health, load } = this.#context;
     if (this.#request.resolved.route.hedge !== undefined) calls.times.learn(slot, kind, ms);
     if (isCut) return;
+    this.#underWay.spoke(slot);
     if (!isSlow) load.note(slot, "timed");
-    if (slot === this.#expectedSlot) times.missed(slot, ms - this.#expectedMs);
+    this.#expectation.came(slot, ms);
     if (candidate.kind === "peer" || health.isFrozen(slot)) return;
     const { inputTokens } = this.#request.facts;
     baselines.learn(slot, kind, { inputTokens, firstTokenMs: ms }, now);
@@ -208,7 +214,9 @@ export class RequestPlan implements AttemptPorts {
     const away = leavesFirst ? this.#remote(request, tenant, now) : undefined;
     if (away !== undefined) return away;
     const local = this.#mayStay(tenant) ? this.#local(request, now) : undefined;
-    if (local !== undefined && "candidate" in local) return local;
+    if (local !== undefined && "candidate" in local) {
+      return this.#overtake(local, request, tenant, now) ?? local;
+    }
     if (local !== undefined) {
       const waiting = this.#wait({ pool: local, request, tenant }, now);
       // A second call beside the first is no reason to queue.
@@ -244,6 +252,32 @@ export class RequestPlan implements AttemptPorts {
     return waiting;
   }
 
+  /** Another region, where the backend that has a place here has so many prompts before it that the promise would break. */
+  #overtake(
+    { candidate }: Choice,
+    request: NextRequest,
+    tenant: TenantPlan,
+    now: Instant,
+  ): Choice | undefined {
+    const { load, times } = this.#context;
+    const fit = fitOf(this.#context, candidate.slot, this.#kind ?? "stream");
+    if (fit === undefined || request.role === "hedge") return undefined;
+    const tokens = load.awaitedTokens(candidate.slot) + this.#ownTokens(candidate);
+    const plainMs = idleFirstTokenMs(fit, tokens);
+    const firstTokenMs = plainMs + times.errorMs(candidate.slot, plainMs);
+    if (request.heldMs + firstTokenMs <= this.#objectiveMs()) return undefined;
+    const here = { firstTokenMs, isSession: this.#session !== undefined };
+    const question = this.#remoteQuestion(request, tenant);
+    return this.#leave(gainingRegion(this.#context, question, here, now));
+  }
+
+  /** What of the prompt is to be computed there: at least its last token, which yields the first of the answer. */
+  #ownTokens({ kind, slot }: Candidate): number {
+    const { prefixes } = this.#context.calls;
+    const hits = kind === "backend" ? hitTokensOf(prefixes, this.#request.facts.prefix, slot) : 0;
+    return Math.max(1, Math.round(this.#work.promptTokens - hits));
+  }
+
   /** Everybody is at work: gone elsewhere for a gain that counts, held here while there is time, or sent all the same. */
   #wait({ pool, request, tenant }: Waiting, now: Instant): Choice | Hold | undefined {
     const { role, heldMs, holdLeftMs } = request;
@@ -264,7 +298,7 @@ export class RequestPlan implements AttemptPorts {
     const isIn = this.#ticket !== undefined;
     if (holdLeftMs > 0 && (isIn || !holds.isFull(this.#model))) return this.#hold(pool, now);
     const choice = this.#pickNow(pool) ?? this.#pickBusy(pool);
-    if (choice !== undefined) this.#queueMs = here.queueMs ?? 0;
+    if (choice !== undefined) this.#expectation.queueMs = here.queueMs ?? 0;
     return choice;
   }
 
@@ -303,8 +337,7 @@ export class RequestPlan implements AttemptPorts {
 
   #leave(remote: RemoteChoice | undefined): Choice | undefined {
     if (remote === undefined) return undefined;
-    this.#expectedMs = remote.expectedMs;
-    this.#expectedSlot = remote.choice.candidate.slot;
+    this.#expectation.leaves(remote.choice.candidate.slot, remote.expectedMs);
     return remote.choice;
   }
 
@@ -322,22 +355,6 @@ export class RequestPlan implements AttemptPorts {
     if (isRefused && failure.retryAfterMs !== undefined) {
       calls.paths.noteQueue(candidate.region, this.#model, failure.retryAfterMs, now);
     }
-  }
-
-  /** What an idle backend takes for this prompt, if that is known, and its queue where one was waited for. */
-  #expect(slot: number): void {
-    const queueMs = this.#queueMs;
-    this.#queueMs = 0;
-    this.#expectedSlot = -1;
-    if (this.#kind === undefined) return;
-    const { baselines, calls } = this.#context;
-    const fit = baselines.fit(slot, this.#kind);
-    if (fit === undefined) return;
-    const { prefix } = this.#request.facts;
-    const { promptTokens } = this.#work;
-    const hitTokens = hitTokensOf(calls.prefixes, prefix, slot);
-    this.#expectedMs = queueMs + idleFirstTokenMs(fit, promptTokens - hitTokens);
-    this.#expectedSlot = slot;
   }
 
   /** What the route promises; without a promise, what counts as slow. */

@@ -12,10 +12,11 @@ const fields = {
   slow: 5,
   connectFailed: 6,
   timed: 7,
+  awaitedTokens: 8,
 } as const;
 
-/** 32 bytes: with an even number of slots a stripe begins on a cache line of its own. */
-const fieldsPerSlot = 8;
+/** 64 bytes: each slot of each stripe is a cache line of its own. */
+const fieldsPerSlot = 16;
 
 /** Targets that one table holds by default: 4 pools of a large region's size. */
 export const defaultSlots = 1_024;
@@ -31,6 +32,9 @@ export function loadBufferBytes(slots: number, stripes = 1): number {
   return slots * stripes * fieldsPerSlot * Int32Array.BYTES_PER_ELEMENT;
 }
 
+/** What goes up and down; everything else only grows. */
+type Amount = "inFlight" | "pendingTokens" | "awaitedTokens";
+
 /** How a call ended, as far as counters care. */
 export type CountedOutcome = "succeeded" | "failed" | "uncounted";
 
@@ -38,7 +42,9 @@ export type CountedOutcome = "succeeded" | "failed" | "uncounted";
  * The load of every target, by slot. Counters wrap at 2^32.
  *
  * @example
- * table.start(slot, 900); … table.end(slot, 900, "succeeded");
+ * table.start(slot, 900, 644);
+ * table.spoke(slot, 644);
+ * table.end(slot, 256, "succeeded");
  */
 export class LoadTable {
   /** Targets that have room. */
@@ -58,18 +64,28 @@ export class LoadTable {
     this.#own = stripes.own * this.#stripeCells;
   }
 
-  start(slot: number, tokens: number): void {
+  /** `tokens`: all that the call has to do; `awaited`: of them, those that must be done before its first token. */
+  start(slot: number, tokens: number, awaited = 0): void {
     const at = this.#own + slot * fieldsPerSlot;
     Atomics.add(this.#cells, at + fields.inFlight, 1);
     Atomics.add(this.#cells, at + fields.pendingTokens, tokens);
     Atomics.add(this.#cells, at + fields.started, 1);
+    if (awaited !== 0) Atomics.add(this.#cells, at + fields.awaitedTokens, awaited);
   }
 
-  /** On the thread that started the call; `tokens` must be what `start` was given. */
-  end(slot: number, tokens: number, outcome: CountedOutcome): void {
+  /** Its first token came: the prompt is done. On the thread that started it; `awaited` as `start` was given it. */
+  spoke(slot: number, awaited: number): void {
+    const at = this.#own + slot * fieldsPerSlot;
+    Atomics.sub(this.#cells, at + fields.pendingTokens, awaited);
+    Atomics.sub(this.#cells, at + fields.awaitedTokens, awaited);
+  }
+
+  /** On the thread that started the call; `tokens` and `awaited` are what is left of what `start` was given. */
+  end(slot: number, tokens: number, outcome: CountedOutcome, awaited = 0): void {
     const at = this.#own + slot * fieldsPerSlot;
     Atomics.sub(this.#cells, at + fields.inFlight, 1);
     Atomics.sub(this.#cells, at + fields.pendingTokens, tokens);
+    if (awaited !== 0) Atomics.sub(this.#cells, at + fields.awaitedTokens, awaited);
     if (outcome !== "uncounted") Atomics.add(this.#cells, at + fields[outcome], 1);
   }
 
@@ -86,7 +102,12 @@ export class LoadTable {
     return this.#sum(slot * fieldsPerSlot + fields.pendingTokens);
   }
 
-  counted(slot: number, what: Exclude<keyof typeof fields, "inFlight" | "pendingTokens">): number {
+  /** Of the pending ones those that must be done before a first token: what stands before one more request. */
+  awaitedTokens(slot: number): number {
+    return this.#sum(slot * fieldsPerSlot + fields.awaitedTokens);
+  }
+
+  counted(slot: number, what: Exclude<keyof typeof fields, Amount>): number {
     return this.#sum(slot * fieldsPerSlot + fields[what]) >>> 0;
   }
 

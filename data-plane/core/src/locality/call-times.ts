@@ -47,7 +47,10 @@ export class CallTimes {
     return this.#known(slot, fields.tokens);
   }
 
-  /** A first token came so much later (or sooner: below 0) than was expected without doubt. */
+  /**
+   * A first token came so much later (or sooner: below 0) than was expected without doubt. What came sooner is no reason to
+   * doubt; late ones count twice, so that errors to both sides alike give their sigma.
+   */
   missed(slot: number, ms: number): void {
     const at = this.#place(slot);
     const known = this.#cells[at + fields.errors] ?? 0;
@@ -55,7 +58,8 @@ export class CallTimes {
     const most = known < errorsMin ? Number.POSITIVE_INFINITY : squared * sigmasMax ** 2;
     const weight = this.#count(at + fields.errors);
     // Never quite 0: a target that was exact so far may err all the same, and its errors must be able to grow.
-    this.#blend(at + fields.squared, Math.max(1, Math.min(ms * ms, most)), weight);
+    const late = ms > 0 ? 2 * ms * ms : 0;
+    this.#blend(at + fields.squared, Math.max(1, Math.min(late, most)), weight);
   }
 
   /** Two sigma of the target's own errors; of one that was hardly tried, by `untestedErrorMs`. */

@@ -14,6 +14,7 @@ export {
   remoteQueueMs,
   untestedErrorMs,
 } from "./expected-time.ts";
+export { FirstTokenFits } from "./first-token-fits.ts";
 export { type DuePath, PathPlan, type PathRequest, pathLimitMs } from "./path-plan.ts";
 export {
   digestFreshMs,

@@ -1,0 +1,54 @@
+// When the first token of a request's newest call is expected, and what is learned when it comes: how long such a prompt
+// takes there, and how far off the expectation was.
+
+import type { WaitKind } from "../health/index.ts";
+import { idleFirstTokenMs } from "../locality/index.ts";
+import { fitOf } from "./local-outlook.ts";
+import type { PlanContext } from "./plan-context.ts";
+
+const nobody = -1;
+
+/** Of one request. */
+export class Expectation {
+  readonly #context: PlanContext;
+  readonly #kind: WaitKind | undefined;
+  /** The queue that the next call is sent into, as far as it is no prompts that this proxy sent before. */
+  queueMs = 0;
+  #slot = nobody;
+  #ms = 0;
+  #isKnown = false;
+  /** What a backend has to compute first; 0: of another region nobody knows. */
+  #tokens = 0;
+
+  constructor(context: PlanContext, kind: WaitKind | undefined) {
+    this.#context = context;
+    this.#kind = kind;
+  }
+
+  /** A backend of this region gets the call; `tokens` stand before its first one there, the own prompt included. */
+  calls(slot: number, tokens: number): void {
+    const { queueMs } = this;
+    this.queueMs = 0;
+    this.#slot = slot;
+    this.#tokens = tokens;
+    const fit = this.#kind === undefined ? undefined : fitOf(this.#context, slot, this.#kind);
+    this.#isKnown = fit !== undefined;
+    if (fit !== undefined) this.#ms = queueMs + idleFirstTokenMs(fit, tokens);
+  }
+
+  /** Another region gets it, and is expected to take so long. */
+  leaves(slot: number, ms: number): void {
+    this.#slot = slot;
+    this.#tokens = 0;
+    this.#ms = ms;
+    this.#isKnown = true;
+  }
+
+  /** A first token came after so long. */
+  came(slot: number, ms: number): void {
+    if (slot !== this.#slot) return;
+    const { fits, times } = this.#context;
+    if (this.#isKnown) times.missed(slot, ms - this.#ms);
+    if (this.#tokens > 0 && this.#kind === "stream") fits.learn(slot, this.#tokens, ms);
+  }
+}

@@ -1,0 +1,84 @@
+// What the first token of each target takes for the work that stands before it: everything that the target has to compute
+// first, the request's own prompt included. One engine's own, by slot; it follows what was seen of late.
+
+import type { FirstTokenFit } from "./expected-time.ts";
+
+/** A new call's weight, once there were as many. */
+const weightMax = 200;
+/** Fewer than so many calls are chance. */
+const callsMin = 8;
+/** A wait so many times the expected one counts as that: a queue that nobody told of is not the prompt's fault. */
+const lateMax = 4;
+const lateSlackMs = 500;
+
+const fields = { calls: 0, weight: 1, x: 2, y: 3, xx: 4, xy: 5 } as const;
+const cellsPerSlot = 6;
+
+/**
+ * Least squares with forgetting: `baseMs` + `msPerToken` × tokens. Source of the shape: GORGO (arXiv 2602.11688), whose
+ * tokens are those that run, those that wait, and the request's own.
+ *
+ * @example
+ * fits.learn(slot, 4_600, 520); // 4,600 tokens had to be computed first, and the first token came after 520 ms
+ * fits.fit(slot); // undefined until there were some
+ */
+export class FirstTokenFits {
+  #cells: Float64Array;
+
+  constructor(slots = 64) {
+    this.#cells = new Float64Array(slots * cellsPerSlot);
+  }
+
+  learn(slot: number, tokens: number, firstTokenMs: number): void {
+    const at = this.#place(slot);
+    const known = this.fit(slot);
+    const expectedMs = known === undefined ? Infinity : known.baseMs + known.msPerToken * tokens;
+    const ms = Math.min(firstTokenMs, lateMax * expectedMs + lateSlackMs);
+    const keep = Math.min(1, (weightMax - 1) / Math.max(1, this.#read(at + fields.weight)));
+    this.#cells[at + fields.calls] = this.#read(at + fields.calls) + 1;
+    this.#add(at + fields.weight, keep, 1);
+    this.#add(at + fields.x, keep, tokens);
+    this.#add(at + fields.y, keep, ms);
+    this.#add(at + fields.xx, keep, tokens * tokens);
+    this.#add(at + fields.xy, keep, tokens * ms);
+  }
+
+  /** undefined: it was hardly tried. Neither part is below 0. */
+  fit(slot: number): FirstTokenFit | undefined {
+    const at = slot * cellsPerSlot;
+    if (at >= this.#cells.length || this.#read(at + fields.calls) < callsMin) return undefined;
+    const weight = this.#read(at + fields.weight);
+    const meanX = this.#read(at + fields.x) / weight;
+    const meanY = this.#read(at + fields.y) / weight;
+    const spread = this.#read(at + fields.xx) / weight - meanX * meanX;
+    const together = this.#read(at + fields.xy) / weight - meanX * meanY;
+    // Prompts of one length say nothing of a slope.
+    const slope = spread > 1 ? Math.max(0, together / spread) : 0;
+    const msPerToken = Math.min(slope, meanY / Math.max(1, meanX));
+    return { baseMs: meanY - msPerToken * meanX, msPerToken };
+  }
+
+  /** The slot is another target's from now on. */
+  forget(slot: number): void {
+    const at = slot * cellsPerSlot;
+    if (at < this.#cells.length) this.#cells.fill(0, at, at + cellsPerSlot);
+  }
+
+  #add(cell: number, keep: number, value: number): void {
+    this.#cells[cell] = this.#read(cell) * keep + value;
+  }
+
+  #read(cell: number): number {
+    return this.#cells[cell] ?? 0;
+  }
+
+  #place(slot: number): number {
+    const at = slot * cellsPerSlot;
+    if (at >= this.#cells.length) {
+      const larger = new Float64Array(Math.max(this.#cells.length * 2, at + cellsPerSlot));
+      larger.set(this.#cells);
+      this.#cells = larger;
+    }
+    return at;
+  }
+}
