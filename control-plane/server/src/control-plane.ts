@@ -121,7 +121,7 @@ function startServing(parts: ControlPlaneParts) {
   });
   const policyLane = new PolicyLane({ proxies, clock, notes: policyNotes(logger, metrics) });
   const questionLane = new QuestionLane();
-  const judge = startJudge(parts, () => stateLane.kick());
+  const judge = startJudge(parts, view, () => stateLane.kick());
   const { health } = judge;
   const reportLane = new ReportLane({
     proxies,
@@ -195,10 +195,12 @@ function startServing(parts: ControlPlaneParts) {
 
 function startJudge(
   { clock, logger, metrics }: ControlPlaneParts,
+  view: RegionView,
   changed: () => void,
 ): HealthJudge {
   return new HealthJudge({
     clock,
+    recall: (region) => view.signs.digest(region)?.verdicts,
     onChange: (changes) => {
       for (const { name, verdict, reason } of changes) {
         metrics.verdictChanged(verdict);
@@ -283,7 +285,15 @@ function createAdmin(
     drains: new DrainOrders({ store, clock, view, published, audit }),
     local: { ...serving, id, region, build, clock, health, published, storeReachable },
     explanations: new Explanations({ clock, proxies, questions: questionLane, peers, others }),
-    backendExplanations: new BackendExplanations({ id, clock, health, published, peers, others }),
+    backendExplanations: new BackendExplanations({
+      id,
+      clock,
+      health,
+      signs: view.signs,
+      published,
+      peers,
+      others,
+    }),
     peers,
     others,
   });

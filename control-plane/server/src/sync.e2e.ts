@@ -25,6 +25,8 @@ function newProxy(region = "eu-west"): TestProxy {
   return new TestProxy(rig.connect(`proxy-${region}`), region, `${region}-${ids++}`);
 }
 
+const wait = { timeout: 15_000, interval: 50 };
+
 /** Puts a policy in force that is not the one before, and waits until it is served. */
 let weight = 1;
 async function applyAnother(more: object = {}): Promise<string> {
@@ -34,7 +36,7 @@ async function applyAnother(more: object = {}): Promise<string> {
   await vi.waitFor(async () => {
     const { policy } = await callUnary(rig.operator, AdminService.method.status, {});
     expect(formatVersion(policy)).toBe(version);
-  });
+  }, wait);
   return version;
 }
 
@@ -320,6 +322,38 @@ test("a killed control plane that comes back serves the same policy under the sa
   expect(formatVersion((await states.next()).policy)).toBe(version);
   await states.next();
   expect(again.pushes.items).toEqual([]);
+});
+
+test("a killed control plane that comes back holds out what it held out", async () => {
+  await applyAnother();
+  const backend = "us-east-a";
+  const explained = async () =>
+    (await callUnary(rig.operator, AdminService.method.explainBackend, { name: backend })).report;
+  const writes = async () => {
+    const text = await (await fetch(`${rig.opsUrl}/metrics`)).text();
+    return Number(/meridian_control_store_writes_total\{outcome="ok"\} (\d+)/.exec(text)?.[1]);
+  };
+  const ill = newProxy("us-east").reports();
+  let sequence = 0n;
+  await vi.waitFor(async () => {
+    sequence += 1n;
+    ill.send({ sequence, backends: [{ name: backend, failed: 5 }] });
+    expect((await explained())?.verdict).toBe("unhealthy");
+  }, wait);
+  // One write may have been under way, one may be a heartbeat alone.
+  const before = await writes();
+  await vi.waitFor(async () => expect(await writes()).toBeGreaterThan(before + 2), wait);
+  await rig.program.kill();
+  await rig.program.start();
+  const again = newProxy("us-east").reports();
+  await vi.waitFor(async () => {
+    again.send({ sequence: 1n, backends: [{ name: backend }] });
+    expect(await explained()).toMatchObject({
+      verdict: "unhealthy",
+      share: 0,
+      history: [{ reason: expect.stringMatching(/^as told before: \d+ of \d+ requests failed$/) }],
+    });
+  }, wait);
 });
 
 test("a stop ends every stream with a status that sends proxies elsewhere", async () => {

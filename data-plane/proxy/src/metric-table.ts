@@ -20,6 +20,12 @@ export const metricTable = {
     labels: ["model", "code"],
     help: "Requests answered with an error of our own, by status code",
   },
+  edgeRequests: {
+    name: "meridian_edge_requests_total",
+    type: "counter",
+    labels: ["outcome"],
+    help: "Requests of clients that were answered, or failed for a reason of this region's: what /gslb/ready counts",
+  },
   brokenStreams: {
     name: "meridian_broken_streams_total",
     type: "counter",
@@ -49,6 +55,60 @@ export const metricTable = {
     type: "histogram",
     labels: ["route", "model"],
     help: "From a request's arrival to the first token for its client",
+  },
+  held: {
+    name: "meridian_held_seconds",
+    type: "histogram",
+    labels: ["route", "model"],
+    help: "How long requests waited here for a place at a model server; those that did not are not counted",
+  },
+  heldNow: {
+    name: "meridian_requests_held",
+    type: "gauge",
+    labels: ["model"],
+    help: "Requests that wait here for a place at a model server",
+  },
+  regionRefusals: {
+    name: "meridian_region_refusals_total",
+    type: "counter",
+    labels: ["region"],
+    help: "Requests that another region refused on arrival, as its queue was too long or it had nobody",
+  },
+  pathRequests: {
+    name: "meridian_path_requests_total",
+    type: "counter",
+    labels: ["region", "kind", "outcome"],
+    help: "Synthetic requests to other regions, by kind (state, inference) and outcome (answered, failed)",
+  },
+  pathWorking: {
+    name: "meridian_path_working",
+    type: "gauge",
+    labels: ["region"],
+    help: "1: the way to the region works; 0: the last synthetic requests failed, so it is not chosen",
+  },
+  pathRoundTrip: {
+    name: "meridian_path_round_trip_seconds",
+    type: "gauge",
+    labels: ["region"],
+    help: "Round trip to the region's proxies, smoothed; absent: not measured yet",
+  },
+  shadows: {
+    name: "meridian_shadow_requests_total",
+    type: "counter",
+    labels: ["route", "model", "outcome"],
+    help: "Copies for models that are tried out, by how they ended (complete, rejected, failed, cut)",
+  },
+  shadowsSkipped: {
+    name: "meridian_shadow_skipped_total",
+    type: "counter",
+    labels: ["route", "model", "reason"],
+    help: "Copies not made, as too many were under way (crowded) or clients need the room (busy)",
+  },
+  shadowFirstToken: {
+    name: "meridian_shadow_first_token_seconds",
+    type: "histogram",
+    labels: ["route", "model"],
+    help: "From the call for a copy to its first token; of a whole answer, to its end",
   },
   tokens: {
     name: "meridian_tokens_total",

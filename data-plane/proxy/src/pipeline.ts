@@ -6,7 +6,7 @@ import type { ClientError } from "@meridian/wire";
 import { authenticateRequest } from "./server/authenticate.ts";
 import type { Exchange } from "./server/exchange.ts";
 import { clientError, refusalError } from "./server/refusals.ts";
-import { requestFacts } from "./server/request-facts.ts";
+import { factsOfHead, requestFacts } from "./server/request-facts.ts";
 import { settle } from "./server/settle.ts";
 import { hop } from "./server/wire-headers.ts";
 
@@ -73,12 +73,23 @@ function whoAsks(exchange: Exchange): StageResult {
   if (arrival.arrivedFrom !== undefined) {
     const tenant = request.headers[hop.tenant];
     exchange.tenant = typeof tenant === "string" ? tenant : "";
-    return "next";
+    return refusedOnHead(exchange) ?? "next";
   }
   const tenant = authenticateRequest(serving, request);
   if (tenant.kind === "err") return clientError("authentication", [tenant.error]);
   exchange.tenant = tenant.value;
   return "next";
+}
+
+/** Before its body has come: only that the queue here is too long. What else speaks against it is looked at as always. */
+function refusedOnHead(exchange: Exchange): ClientError | undefined {
+  const { context } = exchange;
+  const now = context.clock.now();
+  const facts = factsOfHead(exchange, now);
+  const admission = facts === undefined ? undefined : context.engine.admit(facts, now);
+  if (admission?.kind !== "refused" || admission.refusal.queueMs === undefined) return undefined;
+  exchange.queueMs = admission.refusal.queueMs;
+  return refusalError(admission.refusal);
 }
 
 function decode(exchange: Exchange): StageResult {

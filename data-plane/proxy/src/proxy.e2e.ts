@@ -207,6 +207,27 @@ test("a drained region is closed to new clients, and still answers those who com
   }, deadline);
 });
 
+test("a region that fails its clients closes, though its backends are said to be well", async () => {
+  const control = await controlPlane();
+  control.praise(["b0"]);
+  const failing = await upstream((_, response) => response.writeHead(500).end());
+  control.publish(await snapshot(1, failing));
+  const program = await proxy({ controls: [control.address] }).ready();
+  await vi.waitFor(async () => {
+    expect((await chat(program)).status).toBe(502);
+    expect((await program.ops("/gslb/ready")).status).toBe(503);
+  }, deadline);
+  expect(JSON.parse((await program.ops("/gslb/state")).text)).toMatchObject({
+    state: "down",
+    weight: 0,
+    reason: expect.stringMatching(/^(\d+) of \1 requests of clients failed here$/),
+  });
+  const metrics = (await program.ops("/metrics")).text;
+  expect(metrics).toMatch(/meridian_edge_requests_total\{outcome="failed"\} [1-9]/);
+  expect(metrics).toContain('meridian_edge_requests_total{outcome="answered"} 0');
+  expect(metrics).toContain('meridian_backend_verdict{backend="b0"} 2');
+});
+
 test("a proxy with neither file nor control plane starts from a sibling", async () => {
   const dataDir = await folderWith(await snapshot(5, await upstream(answer)));
   const sibling = await proxy({ dataDir }).ready();
@@ -248,7 +269,7 @@ function askPeer(program: TestProxy, tls: https.RequestOptions): Promise<number 
 test("SIGTERM lets a live stream end, refuses new requests, and exits with 0", async () => {
   let finish: (() => void) | undefined;
   const streaming = await upstream(({ url }, response) => {
-    if (url === "/health") return response.end();
+    if (url === "/health") return void response.end();
     response.writeHead(200, { "content-type": "text/event-stream" });
     response.write('data: {"choices":[{"delta":{"content":"one"}}]}\n\n');
     finish = () =>

@@ -15,6 +15,7 @@ const healthy: RegionEvidence = {
   available: 10,
   backends: 10,
   capacity: 1,
+  edgeTrouble: undefined,
 };
 
 function judge(evidence: Partial<RegionEvidence>, former = initialVerdict(0), now = 1_000) {
@@ -26,6 +27,8 @@ test.each<[string, Partial<RegionEvidence>, string, number]>([
   ["half of the capacity", { capacity: 0.5 }, "ready", 128],
   ["less than half", { capacity: 0.4 }, "degraded", 102],
   ["less than 30 %", { capacity: 0.29 }, "down", 0],
+  ["an edge that fails its clients", { edgeTrouble: "9 of 9 failed" }, "down", 0],
+  ["a drained region whose edge fails", { edgeTrouble: "x", isDrained: true }, "draining", 0],
   ["no backends named", { available: 0, backends: 0 }, "unknown", 0],
   ["an operator's drain", { isDrained: true }, "draining", 0],
   ["a stopping proxy without a snapshot", { isStopping: true, hasSnapshot: false }, "draining", 0],
@@ -47,6 +50,14 @@ test("a region that went down comes back only after 60 s at half or more", () =>
   expect(seen).toEqual([[80_000, "ready"]]);
 });
 
+test("a region whose edge failed is ready again once that has passed, if its capacity has held", () => {
+  const down = judge({ edgeTrouble: "6 of 6 failed" }, initialVerdict(0), 1_000);
+  expect(down).toMatchObject({ standing: "down", reason: "6 of 6 failed" });
+  expect(judge({}, down, 61_000).standing).toBe("ready");
+  const low = judge({ edgeTrouble: "6 of 6 failed", capacity: 0.4 }, down, 30_000);
+  expect(judge({}, low, 61_000).standing).toBe("down");
+});
+
 test("since is when the standing changed, not when it was last asked", () => {
   const first = judge({}, initialVerdict(0), 1_000);
   expect(judge({}, first, 9_000).since).toBe(1_000);
@@ -55,7 +66,13 @@ test("since is when the standing changed, not when it was last asked", () => {
 
 test("capacity is what verdicts leave of the weights; what is out of reach has none", () => {
   const told = (share: number) =>
-    ({ verdict: "degraded", share, isProving: false, freezesBaseline: false }) as const;
+    ({
+      verdict: "degraded",
+      share,
+      isProving: false,
+      freezesBaseline: false,
+      isAgeing: false,
+    }) as const;
   const backends = [
     { name: "a", available: true, told: undefined },
     { name: "b", available: true, told: told(0.5) },
@@ -76,6 +93,7 @@ test.each<[string, Partial<RegionEvidence>, number, boolean]>([
   ["draining", { isDrained: true }, 5, false],
   ["unknown with another region to send to", { available: 0, backends: 0 }, 1, true],
   ["unknown with nobody to send to", { available: 0, backends: 0 }, 0, false],
+  ["unknown with an edge that fails", { backends: 0, edgeTrouble: "x" }, 1, false],
   ["unknown without a snapshot", { hasSnapshot: false }, 5, false],
 ])("clients may come when %s: %o with %i peers is %s", (_what, evidence, peers, open) => {
   const all = { ...healthy, ...evidence };

@@ -17,6 +17,8 @@ export type RegionEvidence = {
   readonly backends: number;
   /** Share of the region's nominal capacity that may be used now, 0 to 1: see `capacityShare`. */
   readonly capacity: number;
+  /** Why clients' requests fail here; undefined: they are answered. */
+  readonly edgeTrouble: string | undefined;
 };
 
 export type RegionVerdict = {
@@ -91,7 +93,8 @@ export function isOpenToClients(
   peersAvailable: number,
 ): boolean {
   if (verdict.standing === "unknown") {
-    return evidence.hasSnapshot && evidence.available + peersAvailable > 0;
+    const canAnswer = evidence.hasSnapshot && evidence.available + peersAvailable > 0;
+    return canAnswer && evidence.edgeTrouble === undefined;
   }
   return verdict.standing === "ready" || verdict.standing === "degraded";
 }
@@ -108,6 +111,7 @@ function stand(
   if (evidence.isDrained) return ["draining", "the region is drained by an operator"];
   if (evidence.backends === 0) return ["unknown", "the region has no backends"];
   if (at.share < leaveBelow) return ["down", counted];
+  if (evidence.edgeTrouble !== undefined) return ["down", evidence.edgeTrouble];
   const recovering = at.lowAt !== undefined && at.now - at.lowAt < returnAfterMs;
   if (former.standing === "down" && recovering) return ["down", `${counted}, not yet for 60 s`];
   return [at.share < returnFrom ? "degraded" : "ready", counted];

@@ -1,6 +1,8 @@
-// Keeps the verdict on the own region up to date, once a second and whenever somebody asks.
+// Keeps the verdict on the own region up to date, once a second and whenever somebody asks. How clients fare is judged by
+// the second alone: the test counts on it, and questions may come at any rate.
 
 import type { EngineReport } from "@meridian/data-core/engine";
+import { calmEdge, type EdgeHealth, edgeTrouble, stepEdge } from "@meridian/data-core/health";
 import type { SyncStatus } from "@meridian/data-core/sync";
 import type { Clock } from "@meridian/proto/base";
 import { formatVersion } from "@meridian/proto/snapshot";
@@ -30,11 +32,14 @@ export class RegionWatch {
   readonly #options: RegionWatchOptions;
   readonly #timer: NodeJS.Timeout;
   #verdict: RegionVerdict;
+  #edge: EdgeHealth = calmEdge;
+  /** Of the second before; undefined: there was none. */
+  #counted: EngineReport["edge"] | undefined;
 
   constructor(options: RegionWatchOptions) {
     this.#options = options;
     this.#verdict = initialVerdict(options.clock.now());
-    this.#timer = setInterval(() => this.read(), everyMs).unref();
+    this.#timer = setInterval(() => this.#tick(), everyMs).unref();
   }
 
   read(): RegionReading {
@@ -49,6 +54,7 @@ export class RegionWatch {
       available: report.backends.filter((each) => each.available).length,
       backends: report.backends.length,
       capacity: capacityShare(report.backends, weights()),
+      edgeTrouble: edgeTrouble(this.#edge, now),
     };
     this.#verdict = judgeRegion(this.#verdict, evidence, now);
     const peers = report.peers.filter((each) => each.available).length;
@@ -61,6 +67,18 @@ export class RegionWatch {
       isStale: stateAge.kind === "stale" || stateAge.kind === "none",
       live: report.liveRequests,
     };
+  }
+
+  #tick(): void {
+    const { edge } = this.#options.report();
+    const before = this.#counted ?? edge;
+    const counts = {
+      answered: edge.answered - before.answered,
+      failed: edge.failed - before.failed,
+    };
+    this.#edge = stepEdge(this.#edge, counts, this.#options.clock.now());
+    this.#counted = edge;
+    this.read();
   }
 
   close(): void {

@@ -13,6 +13,7 @@ const report: EngineReport = {
   requests: 9,
   inputTokens: 100,
   outputTokens: 50,
+  edge: { answered: 7, failed: 2 },
   backends: [],
   peers: [],
   pools: [],
@@ -62,6 +63,7 @@ function exchange(more: Partial<FinishedExchange>): FinishedExchange {
     arrivedAtMs: 1_700_000_000_000,
     revision: "1.1",
     ownMs: 0.2,
+    heldMs: 0,
     errorCode: undefined,
     kind: "chat",
     tenant: "acme",
@@ -103,6 +105,7 @@ test.each<[string, Partial<FinishedExchange>, string]>([
     { arrivedFrom: "ap" },
     'meridian_cross_region_requests_total{direction="in",region="ap"} 1',
   ],
+  ["a wait", { heldMs: 340 }, 'meridian_held_seconds_bucket{le="0.5",route="",model="m"} 1'],
   ["a first token", {}, 'meridian_first_token_seconds_bucket{le="0.1",route="",model="m"} 1'],
 ])("%s is counted", async (_what, more, line) => {
   expect(await exposed(more)).toContain(line);
@@ -112,6 +115,7 @@ test("an answer of the own region crosses no border, and a refusal has no first 
   const text = await exposed({}, { status: 503, ending: "refused", firstTokenMs: undefined });
   expect(text).not.toMatch(/^meridian_cross_region_requests_total\{/m);
   expect(text).toContain('meridian_first_token_seconds_count{route="",model="m"} 1');
+  expect(text).not.toContain("meridian_held_seconds_count{");
 });
 
 test("values that are read are read anew each time", async () => {

@@ -15,6 +15,7 @@ import {
   Registry,
 } from "prom-client";
 import { type MetricRow, metricTable } from "./metric-table.ts";
+import type { PathReading } from "./paths/path-prober.ts";
 import type { ReadingCounts } from "./probe/engine-reader.ts";
 import type { ProbeCounts } from "./probe/prober.ts";
 import type { FinishedExchange, RequestMetrics } from "./server/index.ts";
@@ -27,6 +28,8 @@ export type Readings = {
   /** By backend, for those whose metrics this proxy has asked for. */
   readonly engines: ReadonlyMap<string, EngineReading>;
   readonly status: SyncStatus;
+  /** Of the ways to other regions, for those that this proxy has tried. */
+  readonly paths: ReadonlyMap<string, PathReading>;
   /** Control planes by address; the one in use is true. */
   readonly controls: ReadonlyMap<string, boolean>;
   readonly isReady: boolean;
@@ -83,6 +86,12 @@ export function createMetrics(ownRegion: string): ProxyMetrics {
   const connections = new ConnectionBytes();
   return {
     finished: (exchange) => countExchange(counters, ownRegion, exchange),
+    shadowed: ({ route, model, outcome, firstTokenMs }) => {
+      counters.shadows.inc({ route, model, outcome });
+      if (firstTokenMs === undefined) return;
+      counters.shadowFirstToken.observe({ route, model }, firstTokenMs / 1_000);
+    },
+    shadowSkipped: (skipped) => counters.shadowsSkipped.inc({ ...skipped }),
     snapshotApplied: (source) => counters.snapshotsApplied.inc({ source }),
     snapshotRefused: () => counters.snapshotsRefused.inc(),
     lastGoodFailed: () => counters.lastGoodFailures.inc(),
@@ -96,7 +105,11 @@ export function createMetrics(ownRegion: string): ProxyMetrics {
       setGauges(gauges, readings);
       setBytes(counters, connections);
       setProbes(counters, readings.probed);
+      setPaths(counters, gauges, readings.paths);
       setEngines(counters, gauges, readings.engines);
+      counters.edgeRequests.reset();
+      counters.edgeRequests.inc({ outcome: "answered" }, readings.report.edge.answered);
+      counters.edgeRequests.inc({ outcome: "failed" }, readings.report.edge.failed);
       counters.tokens.reset();
       counters.tokens.inc({ direction: "input" }, readings.report.inputTokens);
       counters.tokens.inc({ direction: "output" }, readings.report.outputTokens);
@@ -122,11 +135,18 @@ function createCounters(registry: Registry) {
   return {
     requests: counter(metricTable.requests),
     refusals: counter(metricTable.refusals),
+    edgeRequests: counter(metricTable.edgeRequests),
     brokenStreams: counter(metricTable.brokenStreams),
     attempts: counter(metricTable.attempts),
     crossRegion: counter(metricTable.crossRegion),
     duration: histogram(metricTable.duration),
     firstToken: histogram(metricTable.firstToken),
+    held: histogram(metricTable.held),
+    regionRefusals: counter(metricTable.regionRefusals),
+    pathRequests: counter(metricTable.pathRequests),
+    shadows: counter(metricTable.shadows),
+    shadowsSkipped: counter(metricTable.shadowsSkipped),
+    shadowFirstToken: histogram(metricTable.shadowFirstToken),
     tokens: counter(metricTable.tokens),
     bytes: counter(metricTable.bytes),
     threadRequests: counter(metricTable.threadRequests),
@@ -180,6 +200,24 @@ function setEngines(
   }
 }
 
+function setPaths(
+  counters: ReturnType<typeof createCounters>,
+  gauges: ReturnType<typeof createGauges>,
+  paths: Readings["paths"],
+): void {
+  counters.pathRequests.reset();
+  gauges.pathWorking.reset();
+  gauges.pathRoundTrip.reset();
+  for (const [region, { counts, isWorking, rttMs }] of paths) {
+    for (const [kind, { answered, failed }] of Object.entries(counts)) {
+      counters.pathRequests.inc({ region, kind, outcome: "answered" }, answered);
+      counters.pathRequests.inc({ region, kind, outcome: "failed" }, failed);
+    }
+    gauges.pathWorking.set({ region }, +isWorking);
+    if (rttMs !== undefined) gauges.pathRoundTrip.set({ region }, rttMs / 1_000);
+  }
+}
+
 /** Gauges tell what is so now, and the main thread alone knows that. */
 function isCounted(metric: MetricJson): boolean {
   // prom-client's type says a number, its values are words.
@@ -191,6 +229,9 @@ function createGauges(registry: Registry) {
     new Gauge({ ...described(row), registers: [registry] });
   return {
     inFlight: gauge(metricTable.inFlight),
+    heldNow: gauge(metricTable.heldNow),
+    pathWorking: gauge(metricTable.pathWorking),
+    pathRoundTrip: gauge(metricTable.pathRoundTrip),
     backendInFlight: gauge(metricTable.backendInFlight),
     backendAvailable: gauge(metricTable.backendAvailable),
     ejected: gauge(metricTable.ejected),
@@ -223,14 +264,18 @@ function countExchange(
   counters.requests.inc({ ...labels, status: statusClass(status) });
   if (ending === "refused") counters.refusals.inc({ model, code: String(status) });
   if (ending === "broken") counters.brokenStreams.inc(labels);
-  for (const { candidate, outcome: end } of outcome?.attempts ?? []) {
+  for (const { candidate, failure, outcome: end } of outcome?.attempts ?? []) {
     counters.attempts.inc({ target: candidate.name, outcome: end });
+    if (failure?.kind === "region-refused") {
+      counters.regionRefusals.inc({ region: candidate.region });
+    }
   }
   if (arrivedFrom !== undefined) {
     counters.crossRegion.inc({ direction: "in", region: arrivedFrom });
   } else if (region !== "" && region !== ownRegion) {
     counters.crossRegion.inc({ direction: "out", region });
   }
+  if (exchange.heldMs > 0) counters.held.observe(labels, exchange.heldMs / 1_000);
   counters.duration.observe(labels, exchange.durationMs / 1_000);
   if (firstTokenMs !== undefined) counters.firstToken.observe(labels, firstTokenMs / 1_000);
 }
@@ -245,6 +290,8 @@ const verdicts = { unhealthy: 0, degraded: 1, healthy: 2 } as const;
 function setGauges(gauges: ReturnType<typeof createGauges>, readings: Readings): void {
   const { report, probed, status, controls } = readings;
   gauges.inFlight.set(report.liveRequests);
+  gauges.heldNow.reset();
+  for (const { model, held } of report.pools) gauges.heldNow.set({ model }, held);
   gauges.backendInFlight.reset();
   gauges.backendAvailable.reset();
   gauges.backendVerdict.reset();

@@ -3,8 +3,13 @@
 import { aimockCells } from "./aimock/cases.ts";
 import { AimockBed, runAimockCell } from "./aimock/run-aimock.ts";
 import { CutsBed, type CutsResult } from "./cuts/run-cuts.ts";
-import { type HealthCell, healthCells, runHealthCell } from "./health/run-health.ts";
-import { type Bed, startBed } from "./matrix/bed.ts";
+import {
+  type HealthCell,
+  healthCells,
+  healthCellsMax,
+  runHealthCell,
+} from "./health/run-health.ts";
+import { type Bed, healthLaneOf, startBed } from "./matrix/bed.ts";
 import type { Cell } from "./matrix/cell.ts";
 import { runAll } from "./matrix/run.ts";
 import { type CellResult, LaneRunner } from "./matrix/run-cell.ts";
@@ -68,6 +73,7 @@ export async function runFaults(plan: FaultsPlan, options: FaultsOptions): Promi
   try {
     const bed = await startBed({
       lanes,
+      healthCells: healthCellsMax,
       policy: (policy) => cuts.policy(aimock.policy(policy)),
     });
     try {
@@ -94,12 +100,17 @@ async function runOn(
     ),
     runAll(plan.aimock, [(cell) => runAimockCell(bed, cell, patience)], onResult),
   ]);
-  const kept = await runAll(
-    plan.health,
-    bed.lanes.map((lane) => (cell: HealthCell) => runHealthCell(bed, lane, cell)),
-    onResult,
+  // Cells of one lane in turn: their faults are told apart by model, their calls by port alone.
+  const kept = await Promise.all(
+    bed.lanes.map((lane) =>
+      runAll(
+        plan.health.filter(({ number }) => healthLaneOf(number, bed.lanes) === lane),
+        [(cell: HealthCell) => runHealthCell(bed, cell)],
+        onResult,
+      ),
+    ),
   );
-  const cells = [...results.flat(), ...kept];
+  const cells = [...results, ...kept].flat();
   return {
     cells,
     records: cells.reduce((sum, each) => sum + each.records, 0),

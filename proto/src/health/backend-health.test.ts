@@ -4,7 +4,6 @@ import { type Random, seededRandom } from "../base/index.ts";
 import { meanEventsToAlarm } from "../stats/index.ts";
 import {
   addCounts,
-  type BackendHealth,
   deriveTests,
   eventsPerFalseAlarm,
   type HealthCounts,
@@ -15,40 +14,11 @@ import {
   noCounts,
   shareOf,
   signals,
-  type TickContext,
   tickHealth,
   verdictOf,
 } from "./index.ts";
+import { alone, counts, fleet, fresh, run, tests } from "./test-ticks.ts";
 
-const fleet = { backends: 60, falseAlarmsPerMonth: 1 };
-const tests = deriveTests(fleet);
-const alone: TickContext = {
-  tests,
-  times: healthTimes,
-  others: { failure: 0, slow: 0 },
-  mayEject: true,
-  hasCanary: false,
-};
-
-function counts(more: Partial<HealthCounts>): HealthCounts {
-  return { ...noCounts, ...more };
-}
-
-/** Seconds of the same counts. */
-function run(
-  start: BackendHealth,
-  seconds: number,
-  each: (second: number) => HealthCounts,
-  { context = alone, from = 0 }: { context?: TickContext; from?: number } = {},
-): BackendHealth {
-  let health = start;
-  for (let second = 1; second <= seconds; second++) {
-    health = tickHealth(health, each(second), context, (from + second) * 1_000);
-  }
-  return health;
-}
-
-const fresh = newBackendHealth(0);
 const good = counts({ requests: 10, timed: 10, probes: 2 });
 
 test("each threshold keeps the promised rate of false alarms, and a lower one would not", () => {
@@ -158,56 +128,29 @@ test("a passing probe never clears what requests say", () => {
   ).toBe("unhealthy");
 });
 
-const dead = run(fresh, 2, () => counts({ requests: 20, failed: 20 }));
-
-test("a good backend comes back: time, proof, then a growing share", () => {
-  const tries = counts({ requests: 1, probes: 2 });
-  const proving = run(dead, 10, () => noCounts, { from: 2 });
-  expect(proving.phase).toBe("proving");
-  const back = run(proving, 12, () => tries, { from: 12 });
-  expect(back.phase).toBe("returning");
-  expect(shareOf(back, healthTimes, back.since)).toBe(0.1);
-  expect(shareOf(back, healthTimes, back.since + 30_000)).toBe(0.5);
-  expect(run(back, 61, () => good, { from: 24 }).phase).toBe("in");
-});
-
-test("it does not come back while a canary is asked for and not right three times", () => {
-  const context = { ...alone, hasCanary: true };
-  const proving = run(dead, 10, () => noCounts, { from: 2 });
-  const tried = run(proving, 60, () => counts({ probes: 2 }), { context, from: 12 });
-  expect(tried.phase).toBe("proving");
-  const right = run(tried, 3, () => counts({ probes: 2, canaries: 1 }), { context, from: 72 });
-  expect(right.phase).toBe("returning");
-  const wrong = tickHealth(tried, counts({ canaries: 1, canariesWrong: 1 }), context, 73_000);
-  expect(wrong.phase).toBe("out");
-});
-
-test("each ejection lasts twice as long, up to the cap, and is forgiven in time", () => {
-  let health = dead;
-  const lasts: number[] = [];
-  for (let each = 0; each < 7; each++) {
-    lasts.push(health.until - health.since);
-    health = tickHealth(health, noCounts, alone, health.until);
-    health = tickHealth(
-      health,
-      counts({ probes: 4, probesFailed: 4 }),
-      alone,
-      health.since + 1_000,
-    );
-  }
-  expect(lasts).toEqual([10_000, 20_000, 40_000, 80_000, 160_000, 300_000, 300_000]);
-  const later = { ...newBackendHealth(9e6), ejections: 3, ejectedAt: 9e6 - 2 * 300_000 };
-  const again = run(later, 2, () => counts({ requests: 9, failed: 9 }), { from: 9_000 });
-  expect(again.until - again.since).toBe(20_000);
-});
-
-test("an alarm on the way back starts the way again", () => {
-  const returning: BackendHealth = { ...newBackendHealth(0), phase: "returning" };
-  const ill = run(returning, 40, (second) =>
-    second > 35 ? counts({ requests: 10, timed: 10, slow: 10 }) : good,
+test("probes of ten seconds ago say nothing, however many failed", () => {
+  const failed = counts({ probes: 2, probesFailed: 2 });
+  const nearly = run(fresh, 2, () => failed);
+  expect(nearly.signals.probe.sum).toBeGreaterThan(7);
+  const soon = run(nearly, 1, () => failed, { from: 11 });
+  expect(verdictOf(soon, healthTimes, 12_000)).toBe("unhealthy");
+  const late = run(
+    run(nearly, 11, () => noCounts, { from: 2 }),
+    1,
+    () => failed,
+    { from: 13 },
   );
-  expect(ill.phase).toBe("returning");
-  expect(ill.since).toBeGreaterThan(35_000);
+  expect(verdictOf(late, healthTimes, 14_000)).toBe("healthy");
+  expect(late.signals.probe).toMatchObject({ n: 2, bad: 2 });
+});
+
+test("a canary that the policy no longer has holds nobody", () => {
+  const context = { ...alone, hasCanary: true, mayEject: false };
+  const wrong = counts({ canaries: 1, canariesWrong: 1 });
+  const held = run(fresh, 5, () => wrong, { context });
+  expect(verdictOf(held, healthTimes, 5_000)).toBe("degraded");
+  const without = run(held, 61, () => good, { from: 5 });
+  expect(verdictOf(without, healthTimes, 66_000)).toBe("healthy");
 });
 
 // --- properties ---
@@ -263,6 +206,8 @@ test("time that runs faster or slower leaves the verdicts equal", () => {
     forgiveMs: healthTimes.forgiveMs * factor,
     degradedMs: healthTimes.degradedMs * factor,
     slowStartMs: healthTimes.slowStartMs * factor,
+    frozenMs: healthTimes.frozenMs * factor,
+    probesOldMs: healthTimes.probesOldMs * factor,
   });
   fc.assert(
     fc.property(history, fc.constantFrom(0.25, 2, 16), (given, factor) => {

@@ -2,31 +2,21 @@
 // before the next test, and that one lets it back in, slowly. Pure: the same ticks give the same verdicts everywhere.
 
 import type { Instant } from "../base/index.ts";
-import {
-  goodEventsToAccept,
-  type SprtLimits,
-  sprtLimits,
-  sprtVerdict,
-  stepCusum,
-  stepSprt,
-} from "../stats/index.ts";
 import type { HealthCounts } from "./health-counts.ts";
-import { againstCommonCause, type HealthTests, type Signal, signals } from "./health-tests.ts";
+import { type HealthTests, type Signal, signals } from "./health-tests.ts";
+import { addToProof, canariesInRow, noProof, type Proof, proofVerdict } from "./return-proof.ts";
+import {
+  calmSignals,
+  cleared,
+  type OthersRates,
+  type SignalStates,
+  stepSignals,
+} from "./signal-states.ts";
 
 export type HealthVerdict = "healthy" | "degraded" | "unhealthy";
 
 /** in: takes part. out: takes nothing until a time. proving: probes and a trickle. returning: growing share. */
 export type HealthPhase = "in" | "out" | "proving" | "returning";
-
-/** How much one signal says, and since when: the sum left 0 at `since`, and saw so much from there on. */
-export type SignalState = {
-  readonly sum: number;
-  readonly n: number;
-  readonly bad: number;
-  readonly since: Instant;
-  /** When it last alarmed; −Infinity: never. */
-  readonly alarmedAt: Instant;
-};
 
 export type BackendHealth = {
   readonly phase: HealthPhase;
@@ -34,33 +24,36 @@ export type BackendHealth = {
   readonly since: Instant;
   /** End of the phase "out". */
   readonly until: Instant;
-  readonly signals: { readonly [S in Signal]: SignalState };
+  readonly signals: SignalStates;
   /** Ejections that are remembered: the exponent of the next one's time. */
   readonly ejections: number;
   readonly ejectedAt: Instant;
+  /** It takes part and nothing has alarmed since; moved on with each ejection that is forgotten. */
+  readonly goodSince: Instant;
+  /** −Infinity: it has never been out. */
+  readonly returnedAt: Instant;
   /** The test for the return, since the phase "proving" began. */
   readonly proof: Proof;
   readonly canariesWrongInRow: number;
+  /** The newest tick with a probe in it. */
+  readonly probedAt: Instant;
   /** Why it is what it is, for people. */
   readonly reason: string;
-};
-
-export type Proof = {
-  readonly sum: number;
-  readonly n: number;
-  readonly bad: number;
-  readonly canariesRightInRow: number;
 };
 
 /** Durations in milliseconds. Scale them all and the ticks, and the verdicts are the same at the scaled times. */
 export type HealthTimes = {
   readonly ejectBaseMs: number;
   readonly ejectCapMs: number;
-  /** So long without an ejection forgets one of them. */
+  /** So long in service without an alarm forgets one ejection. Time that it is out proves nothing. */
   readonly forgiveMs: number;
   /** Least time that an alarm degrades. */
   readonly degradedMs: number;
   readonly slowStartMs: number;
+  /** After a return what is usual of its first tokens stays what it was for so long: the way back is no usual time. */
+  readonly frozenMs: number;
+  /** After so long without any, the results of former probes say nothing more. */
+  readonly probesOldMs: number;
 };
 
 export const healthTimes: HealthTimes = {
@@ -69,28 +62,16 @@ export const healthTimes: HealthTimes = {
   forgiveMs: 300_000,
   degradedMs: 60_000,
   slowStartMs: 60_000,
+  frozenMs: 600_000,
+  probesOldMs: 10_000,
 };
-
-/** The return: 20 % failing is bad, 2 % is good; a bad one is let in once in 1,000, a good one sent back once in 20. */
-export const returnLimits: SprtLimits = sprtLimits({
-  good: 0.02,
-  bad: 0.2,
-  badTakenForGood: 0.001,
-  goodTakenForBad: 0.05,
-});
-
-/** Canaries that must be right in a row, or, wrong in a row, are an outage. */
-export const canariesInRow = 3;
-
-/** What a local ejection counts as in each tick that it lasts: it stops the requests that would be the evidence. */
-const ejectionWeight = 3;
 
 /** What the tick is judged against. */
 export type TickContext = {
   readonly tests: HealthTests;
   readonly times: HealthTimes;
   /** Rates of bad events of the pool's other backends, for the guard against a common cause. */
-  readonly others: { readonly failure: number; readonly slow: number };
+  readonly others: OthersRates;
   /** false: most of the pool alarms together; it is not the backends, and none is taken out. */
   readonly mayEject: boolean;
   /** Nothing is there to ask for canaries: the return does without. */
@@ -98,21 +79,21 @@ export type TickContext = {
 };
 
 export function newBackendHealth(now: Instant): BackendHealth {
-  const blank = { sum: 0, n: 0, bad: 0, since: now, alarmedAt: Number.NEGATIVE_INFINITY };
   return {
     phase: "in",
     since: now,
     until: now,
-    signals: { failure: blank, slow: blank, wrong: blank, outage: blank, probe: blank },
+    signals: calmSignals(now),
     ejections: 0,
     ejectedAt: Number.NEGATIVE_INFINITY,
+    goodSince: now,
+    returnedAt: Number.NEGATIVE_INFINITY,
     proof: noProof,
     canariesWrongInRow: 0,
+    probedAt: now,
     reason: "nothing speaks against it",
   };
 }
-
-const noProof: Proof = { sum: 0, n: 0, bad: 0, canariesRightInRow: 0 };
 
 /**
  * One tick: what was seen since the last one, and what follows.
@@ -145,8 +126,11 @@ function tickServing(
   context: TickContext,
   now: Instant,
 ): BackendHealth {
-  const after = { ...health, signals: stepSignals(health, counts, context, now) };
-  const canariesWrongInRow = wrongInRow(health.canariesWrongInRow, counts);
+  const states = stepSignals(stillTrue(health, counts, context, now), counts, context, now);
+  const after = { ...health, signals: states };
+  const canariesWrongInRow = hasNoCanary(counts, context)
+    ? 0
+    : wrongInRow(health.canariesWrongInRow, counts);
   const outage = outageReason(after, { ...context, canariesWrongInRow });
   if (outage !== undefined && context.mayEject) return eject(after, outage, context.times, now);
   const alarmed = signals.filter((signal) => after.signals[signal].alarmedAt === now);
@@ -156,54 +140,49 @@ function tickServing(
     health.phase === "returning" && !isSetBack && now - health.since >= context.times.slowStartMs;
   return {
     ...after,
+    ...(alarmed.length > 0 ? { goodSince: now } : forgive(health, context.times, now)),
     canariesWrongInRow,
+    probedAt: counts.probes > 0 ? now : health.probedAt,
     phase: isBack ? "in" : health.phase,
     since: isBack || isSetBack ? now : health.since,
     reason: reasonFor(after, alarmed, outage, health.reason),
   };
 }
 
-/** The sums after the tick; one that alarms stays at its threshold until good events bring it down. */
-function stepSignals(
-  health: BackendHealth,
-  counts: HealthCounts,
-  { tests, others }: TickContext,
+/** Good time in service forgets ejections, one after the other. */
+function forgive(
+  { ejections, goodSince }: BackendHealth,
+  { forgiveMs }: HealthTimes,
   now: Instant,
-): BackendHealth["signals"] {
-  const held = counts.ejectedBy * ejectionWeight;
-  const requests = { n: counts.requests + held, bad: counts.failed + held };
-  const step = (signal: Signal, seen: Seen, othersRate: number): SignalState =>
-    stepSignal(health.signals[signal], seen, {
-      test: againstCommonCause(signal, tests[signal], othersRate),
-      now,
-    });
+): Pick<BackendHealth, "ejections" | "goodSince"> {
+  const forgiven = Math.floor((now - goodSince) / forgiveMs);
+  if (forgiven <= 0) return { ejections, goodSince };
   return {
-    failure: step("failure", requests, others.failure),
-    slow: step("slow", { n: counts.timed, bad: counts.slow }, others.slow),
-    wrong: step("wrong", { n: counts.canaries, bad: counts.canariesWrong }, 0),
-    outage: step("outage", requests, others.failure),
-    probe: step("probe", { n: counts.probes, bad: counts.probesFailed }, 0),
+    ejections: Math.max(0, ejections - forgiven),
+    goodSince: goodSince + forgiven * forgiveMs,
   };
 }
 
-type Seen = { readonly n: number; readonly bad: number };
-
-function stepSignal(
-  state: SignalState,
-  seen: Seen,
-  { test, now }: { readonly test: HealthTests[Signal]; readonly now: Instant },
-): SignalState {
-  if (seen.n === 0) return state;
-  const sum = stepCusum(state.sum, seen, test);
-  if (sum === 0) return { ...state, sum: 0, n: 0, bad: 0, since: now };
-  const wasCalm = state.sum === 0;
+/** Without what has lost its meaning: probes of long ago, and a canary that the policy no longer has. */
+function stillTrue(
+  { signals: states, probedAt }: BackendHealth,
+  counts: HealthCounts,
+  context: TickContext,
+  now: Instant,
+): SignalStates {
+  const areProbesOld = now - probedAt > context.times.probesOldMs;
+  const isCanaryGone = hasNoCanary(counts, context);
+  if (!areProbesOld && !isCanaryGone) return states;
   return {
-    sum: Math.min(sum, test.h),
-    n: (wasCalm ? 0 : state.n) + seen.n,
-    bad: (wasCalm ? 0 : state.bad) + seen.bad,
-    since: wasCalm ? now : state.since,
-    alarmedAt: sum >= test.h ? now : state.alarmedAt,
+    ...states,
+    probe: areProbesOld ? cleared(states.probe, now) : states.probe,
+    wrong: isCanaryGone ? cleared(states.wrong, now) : states.wrong,
   };
+}
+
+/** A canary that the policy no longer has can't take back what it said. */
+function hasNoCanary({ canaries }: HealthCounts, { hasCanary }: TickContext): boolean {
+  return !hasCanary && canaries === 0;
 }
 
 /** Right ones of the same tick can't be put before or after wrong ones: any right one ends the row. */
@@ -245,18 +224,15 @@ function wordFor(signal: Signal): string {
 function eject(
   health: BackendHealth,
   reason: string,
-  times: HealthTimes,
+  { ejectBaseMs, ejectCapMs }: HealthTimes,
   now: Instant,
 ): BackendHealth {
-  const quietMs = now - health.ejectedAt;
-  const forgiven = Number.isFinite(quietMs) ? Math.floor(quietMs / times.forgiveMs) : 0;
-  const ejections = Math.max(0, health.ejections - forgiven) + 1;
-  const outMs = Math.min(times.ejectCapMs, times.ejectBaseMs * 2 ** Math.min(ejections - 1, 20));
+  const ejections = health.ejections + 1;
   return {
     ...health,
     phase: "out",
     since: now,
-    until: now + outMs,
+    until: now + Math.min(ejectCapMs, ejectBaseMs * 2 ** Math.min(ejections - 1, 20)),
     ejections,
     ejectedAt: now,
     proof: noProof,
@@ -277,7 +253,7 @@ function tickProof(
   now: Instant,
 ): BackendHealth {
   const proof = addToProof(health.proof, counts);
-  const verdict = sprtVerdict(proof.sum, returnLimits);
+  const verdict = proofVerdict(proof);
   if (verdict === "bad" || counts.canariesWrong > 0) {
     const what = verdict === "bad" ? `${proof.bad} of ${proof.n} tries failed` : "a wrong answer";
     return eject({ ...health, proof }, `did not prove itself: ${what}`, context.times, now);
@@ -289,26 +265,9 @@ function tickProof(
     phase: "returning",
     ejections: health.ejections,
     ejectedAt: health.ejectedAt,
+    returnedAt: now,
     proof,
     reason: `proved itself: ${proof.n - proof.bad} of ${proof.n} tries were good`,
-  };
-}
-
-/** Bad events first: within a tick the order is not known, and the return is not given away by it. */
-function addToProof(proof: Proof, counts: HealthCounts): Proof {
-  const bad = counts.failed + counts.probesFailed;
-  const n = counts.requests + counts.probes;
-  let { sum } = proof;
-  for (let each = 0; each < n && sprtVerdict(sum, returnLimits) !== "bad"; each++) {
-    // Enough is enough: a sum that passed the bound waits there for the canaries, and can still fall.
-    sum = Math.min(returnLimits.accept, stepSprt(sum, each < bad, returnLimits));
-  }
-  const isWrong = counts.canariesWrong > 0;
-  return {
-    sum,
-    n: proof.n + n,
-    bad: proof.bad + bad,
-    canariesRightInRow: isWrong ? 0 : proof.canariesRightInRow + counts.canaries,
   };
 }
 
@@ -337,7 +296,18 @@ export function shareOf(health: BackendHealth, times: HealthTimes, now: Instant)
   return verdict === "degraded" ? ramp / 2 : ramp;
 }
 
-/** Good tries in a row that a proving backend still lacks. */
-export function triesToReturn(health: BackendHealth): number {
-  return goodEventsToAccept(health.proof.sum, returnLimits);
+/**
+ * What is usual of its first tokens is not learned now: an alarm of slowness builds, it is out or on its way back, or has
+ * come back lately.
+ */
+export function freezesBaseline(
+  health: BackendHealth,
+  { tests, times }: Pick<TickContext, "tests" | "times">,
+  now: Instant,
+): boolean {
+  return (
+    health.phase !== "in" ||
+    health.signals.slow.sum > tests.slow.h / 2 ||
+    now - health.returnedAt < times.frozenMs
+  );
 }

@@ -50,12 +50,26 @@ const monthSeconds = 30 * 86_400;
 /** Above what one tick can add: a single burst is never enough. */
 const thresholdMin = tickGainMax + 0.5;
 
+/** What was derived last: most policies that follow each other have fleets of the same size. */
+const derived = new Map<string, HealthTests>();
+const derivedMax = 16;
+
 /**
- * The thresholds for a fleet. Costs a few milliseconds: once per policy.
+ * The thresholds for a fleet. Costs about 15 ms for a size that was not asked for lately.
  *
  * @example deriveTests({ backends: 60, falseAlarmsPerMonth: 1 }).failure.h // 14.4
  */
 export function deriveTests(fleet: FleetSize): HealthTests {
+  const key = `${fleet.backends} ${fleet.falseAlarmsPerMonth}`;
+  const known = derived.get(key);
+  if (known !== undefined) return known;
+  const tests = deriveAll(fleet);
+  if (derived.size >= derivedMax) derived.clear();
+  derived.set(key, tests);
+  return tests;
+}
+
+function deriveAll(fleet: FleetSize): HealthTests {
   return {
     failure: derive("failure", fleet),
     slow: derive("slow", fleet),

@@ -3,19 +3,15 @@
 
 export {
   type BackendHealth,
-  canariesInRow,
+  freezesBaseline,
   type HealthPhase,
   type HealthTimes,
   type HealthVerdict,
   healthTimes,
   newBackendHealth,
-  type Proof,
-  returnLimits,
-  type SignalState,
   shareOf,
   type TickContext,
   tickHealth,
-  triesToReturn,
   verdictOf,
 } from "./backend-health.ts";
 export { addCounts, type HealthCounts, noCounts } from "./health-counts.ts";
@@ -36,5 +32,8 @@ export {
   type FleetHealth,
   type Member,
   tickFleet,
+  withHealth,
 } from "./pool-health.ts";
 export { chooseProbers, probersPerBackend } from "./probers.ts";
+export { canariesInRow, noProof, type Proof, returnLimits, triesToReturn } from "./return-proof.ts";
+export type { SignalState } from "./signal-states.ts";

@@ -52,6 +52,14 @@ test("all of a pool failing at once, by answers, ejects nobody", () => {
   expect(verdicts(state, 120_000)).toEqual(pool.map(() => "degraded"));
 });
 
+test("a cause that strikes all in the same second ejects nobody, whoever notices it", () => {
+  const probed = runFleet(60, () => counts({ probes: 2, probesFailed: 2 }));
+  expect(verdicts(probed, 60_000)).toEqual(pool.map(() => "degraded"));
+  const canary = { ...inPool, withCanary: new Set(pool) };
+  const asked = runFleet(20, () => counts({ canaries: 1, canariesWrong: 1 }), { context: canary });
+  expect(verdicts(asked, 20_000)).toEqual(pool.map(() => "degraded"));
+});
+
 test("backends that nobody can connect to are out, however many they are", () => {
   const gone = counts({ requests: 10, failed: 10, connectFailed: 10 });
   expect(

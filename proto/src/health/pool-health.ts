@@ -9,6 +9,7 @@ import {
 } from "./backend-health.ts";
 import { type HealthCounts, noCounts } from "./health-counts.ts";
 import { type HealthTests, signals } from "./health-tests.ts";
+import { canariesInRow } from "./return-proof.ts";
 
 /** Backends by name, what is known of each, and a short memory of their rates. */
 export type FleetHealth = { readonly backends: ReadonlyMap<string, Member> };
@@ -22,6 +23,8 @@ type Recent = {
   readonly timed: number;
   readonly slow: number;
 };
+
+const noRecent: Recent = { requests: 0, failed: 0, timed: 0, slow: 0 };
 
 export const emptyFleet: FleetHealth = { backends: new Map() };
 
@@ -61,32 +64,34 @@ export function tickFleet(
     const held = fleet.backends.get(name) ?? newMember(clock.now);
     members.set(name, { ...held, recent: fade(held.recent, counts.get(name) ?? noCounts) });
   }
-  const after = new Map<string, Member>();
-  for (const [name, member] of members) {
-    const neighbours = neighboursOf(name, context.pools);
+  const neighbours = new Map(names.map((name) => [name, neighboursOf(name, context.pools)]));
+  const judge = (name: string, mayEject: boolean): BackendHealth => {
+    const others = ratesOf(neighbours.get(name) ?? [], members);
+    const hasCanary = context.withCanary.has(name);
+    const { tests, times } = context;
+    const health = members.get(name)?.health ?? newBackendHealth(clock.now);
     const seen = counts.get(name) ?? noCounts;
-    const health = tickHealth(
-      member.health,
-      seen,
-      {
-        tests: context.tests,
-        times: context.times,
-        others: ratesOf(neighbours, members),
-        mayEject: isHard(seen) || !isCommon(neighbours, members, clock),
-        hasCanary: context.withCanary.has(name),
-      },
-      clock.now,
-    );
-    after.set(name, { health, recent: member.recent });
+    return tickHealth(health, seen, { tests, times, others, hasCanary, mayEject }, clock.now);
+  };
+  // Twice, since who alarms in this very tick counts as well: a common cause strikes all at the same moment.
+  const alarmed = new Map(names.map((name) => [name, judge(name, false)]));
+  const after = new Map<string, Member>();
+  for (const [name, { recent }] of members) {
+    const isShared = isCommon(neighbours.get(name) ?? [], alarmed, clock);
+    const mayEject = !isShared || isHard(counts.get(name) ?? noCounts);
+    after.set(name, { health: judge(name, mayEject), recent });
   }
   return { backends: after };
 }
 
+/** The fleet with one backend's health set to what is known of it from elsewhere. */
+export function withHealth(fleet: FleetHealth, name: string, health: BackendHealth): FleetHealth {
+  const recent = fleet.backends.get(name)?.recent ?? noRecent;
+  return { backends: new Map(fleet.backends).set(name, { health, recent }) };
+}
+
 function newMember(now: Instant): Member {
-  return {
-    health: newBackendHealth(now),
-    recent: { requests: 0, failed: 0, timed: 0, slow: 0 },
-  };
+  return { health: newBackendHealth(now), recent: noRecent };
 }
 
 /** That nobody can connect is no trouble of the requests' that others might share: it is left out. */
@@ -128,15 +133,16 @@ function ratesOf(
 /** Together with this one, most of the pool has alarmed lately or is out. */
 function isCommon(
   neighbours: readonly string[],
-  members: ReadonlyMap<string, Member>,
+  backends: ReadonlyMap<string, BackendHealth>,
   { now, tickMs }: { readonly now: Instant; readonly tickMs: number },
 ): boolean {
   if (neighbours.length + 1 < commonPoolMin) return false;
   const troubled = neighbours.filter((name) => {
-    const health = members.get(name)?.health;
+    const health = backends.get(name);
     if (health === undefined) return false;
     const isLate = (at: Instant): boolean => now - at <= commonTicks * tickMs;
     if (health.phase === "out") return isLate(health.ejectedAt);
+    if (health.canariesWrongInRow >= canariesInRow) return true;
     return signals.some((signal) => isLate(health.signals[signal].alarmedAt));
   });
   return (troubled.length + 1) / (neighbours.length + 1) > commonShare;

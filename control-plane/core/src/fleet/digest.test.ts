@@ -13,6 +13,7 @@ const nothingDrained = drainsAt([], 0);
 const loads = new RegionLoads();
 /** What is said of a pool whose load nobody knows. */
 const noLoad = { capacity: undefined, demand: 0, pending: 0 };
+const untold = { former: undefined, wall: 1_000_000 };
 const report = (ejected: readonly string[]) => ({
   backends: ejected.map((name) => ({
     name,
@@ -32,7 +33,11 @@ const report = (ejected: readonly string[]) => ({
 function digestOf(region: string, ejected: readonly string[], drains = nothingDrained) {
   const proxies = createProxies();
   proxies.report({ id: "p", region, build: "" }, report(ejected), 0);
-  return digestRegion(region, { policy, proxies, loads, drains, judged: () => undefined }, 0);
+  return digestRegion(
+    region,
+    { policy, proxies, loads, drains, judged: () => undefined, ...untold },
+    0,
+  );
 }
 
 test("a digest counts ready proxies, and per model the backends that requests may go to", () => {
@@ -65,7 +70,11 @@ test("a verdict goes before what proxies hold out, and is told with its evidence
   });
   const digest = (verdict: "healthy" | "unhealthy") => {
     const judged = judgedAs(verdict);
-    return digestRegion("us-east", { policy, proxies, loads, drains: nothingDrained, judged }, 0);
+    return digestRegion(
+      "us-east",
+      { policy, proxies, loads, drains: nothingDrained, judged, ...untold },
+      0,
+    );
   };
   expect(digest("healthy").pools.map((each) => each.available)).toEqual([1, 1]);
   expect(digest("unhealthy").pools.map((each) => each.available)).toEqual([0, 0]);
@@ -93,6 +102,7 @@ test("a control plane that has heard of no proxy does not call its region's back
     loads,
     drains: nothingDrained,
     judged: () => undefined,
+    ...untold,
   };
   const digest = digestRegion("us-east", silent, 0);
   expect(digest.proxies).toBe(0);
@@ -107,7 +117,7 @@ test("a large fleet's count is rounded, so that one proxy more is no news", () =
   expect(
     digestRegion(
       "us-east",
-      { policy, proxies, loads, drains: nothingDrained, judged: () => undefined },
+      { policy, proxies, loads, drains: nothingDrained, judged: () => undefined, ...untold },
       0,
     ).proxies,
   ).toBe(120);

@@ -1,8 +1,16 @@
 // What a region's control plane tells the other regions: a few whole numbers, written when they change and otherwise
 // now and then. Samples never go into the store (reference 2.5).
 
-import { err, type Instant, ok, type Problem, problem, type Result } from "@meridian/proto/base";
-import type { JudgedBackend } from "../health/index.ts";
+import {
+  err,
+  type Instant,
+  ok,
+  type Problem,
+  problem,
+  type Result,
+  type WallTime,
+} from "@meridian/proto/base";
+import { isSignal, noteOf, reasonLengthMax, type VerdictNote } from "../health/index.ts";
 import { countPools, type PoolCounts, type PoolSources } from "./pool-counts.ts";
 
 /** JSON under the region's digest key. */
@@ -16,44 +24,37 @@ export type RegionDigest = {
   readonly verdicts: readonly VerdictNote[];
 };
 
-/** A verdict as other regions hear of it: the evidence in numbers, never in samples. */
-export type VerdictNote = {
-  readonly backend: string;
-  readonly verdict: "degraded" | "unhealthy";
-  /** Events since the verdict's signal began to speak, and how many of them were bad. */
-  readonly n: number;
-  readonly bad: number;
-  readonly reason: string;
-};
-
-const digestLimits = {
+export const digestLimits = {
   poolsMax: 2_000,
   verdictsMax: 500,
-  reasonLengthMax: 200,
 } as const;
 
+export type DigestSources = PoolSources & {
+  /** The digest in the store: what it says of a backend stands until somebody judges that anew. */
+  readonly former: RegionDigest | undefined;
+  readonly wall: WallTime;
+};
+
 /** The digest of one region as its control plane sees it now. */
-export function digestRegion(region: string, from: PoolSources, now: Instant): RegionDigest {
-  const judged = from.policy.backends.flatMap(({ name, region: home, weight }) => {
-    const found = home === region && weight !== 0 ? from.judged(name) : undefined;
-    return found === undefined ? [] : noteOf(found);
+export function digestRegion(region: string, from: DigestSources, now: Instant): RegionDigest {
+  const notes = from.policy.backends.flatMap(({ name, region: home, weight }) => {
+    if (home !== region || weight === 0) return [];
+    const judged = from.judged(name);
+    const note =
+      judged === undefined
+        ? from.former?.verdicts.find((each) => each.backend === name)
+        : noteOf(judged, { now, wall: from.wall });
+    return note === undefined ? [] : [note];
   });
   const ready = from.proxies.list(now).filter((each) => each.region === region && each.isReady);
   return {
     region,
     proxies: roundCount(ready.length),
     pools: countPools(region, from, now),
-    verdicts: [...judged]
+    verdicts: [...notes]
       .sort((a, b) => (a.backend < b.backend ? -1 : 1))
       .slice(0, digestLimits.verdictsMax),
   };
-}
-
-function noteOf({ name, verdict, health }: JudgedBackend): readonly VerdictNote[] {
-  if (verdict === "healthy") return [];
-  const { n, bad } = health.signals[verdict === "unhealthy" ? "outage" : "failure"];
-  const reason = health.reason.slice(0, digestLimits.reasonLengthMax);
-  return [{ backend: name, verdict, n, bad, reason }];
 }
 
 /** A digest out of the store, whoever wrote it. */
@@ -85,15 +86,29 @@ function readLoad(pool: unknown): Pick<PoolCounts, "capacity" | "demand" | "pend
   };
 }
 
-/** For people alone, so that one that can't be read is left out rather than the digest refused. */
+/** One that can't be read is left out rather than the digest refused: the counts are what routing needs. */
 function readVerdicts(value: unknown): readonly VerdictNote[] {
   if (!Array.isArray(value)) return [];
   return value.slice(0, digestLimits.verdictsMax).flatMap((each: unknown) => {
-    const { backend, verdict, n, bad, reason } = isRecord(each) ? each : {};
+    const { backend, verdict, signal, n, bad, sinceMs, ejections, reason } = isRecord(each)
+      ? each
+      : {};
     const isVerdict = verdict === "degraded" || verdict === "unhealthy";
     if (typeof backend !== "string" || !isVerdict || !isCount(n) || !isCount(bad)) return [];
-    const text = typeof reason === "string" ? reason.slice(0, digestLimits.reasonLengthMax) : "";
-    return [{ backend, verdict, n, bad, reason: text }];
+    const text = typeof reason === "string" ? reason.slice(0, reasonLengthMax) : "";
+    return [
+      {
+        backend,
+        verdict,
+        // Builds before this one told no signal, no time and no ejections.
+        signal: isSignal(signal) ? signal : "failure",
+        n,
+        bad,
+        sinceMs: typeof sinceMs === "number" && Number.isFinite(sinceMs) ? sinceMs : 0,
+        ejections: isCount(ejections) ? ejections : 0,
+        reason: text,
+      },
+    ];
   });
 }
 

@@ -1,7 +1,7 @@
 // What a control plane knows: of its proxies by their reports, of all regions by their digests, and what of it goes
 // into state frames.
 
-export { digestRegion, parseDigest, type RegionDigest, type VerdictNote } from "./digest.ts";
+export { digestLimits, digestRegion, parseDigest, type RegionDigest } from "./digest.ts";
 export { type DigestWritten, digestDueAt } from "./digest-due.ts";
 export type { PoolCounts } from "./pool-counts.ts";
 export {

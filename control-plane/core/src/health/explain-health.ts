@@ -6,6 +6,7 @@ import {
   canariesInRow,
   type HealthTests,
   healthTimes,
+  noProof,
   type Signal,
   signals,
   triesToReturn,
@@ -72,7 +73,10 @@ export function outlookOf(
 ): readonly string[] {
   switch (health.phase) {
     case "out":
-      return [`it is let prove itself in ${seconds(health.until - now)}`];
+      return [
+        `it is let prove itself in ${seconds(health.until - now)}`,
+        `then ${triesToReturn(noProof).tries} good probes or requests in a row let it return`,
+      ];
     case "proving":
       return provingOutlook(health);
     case "in":
@@ -81,22 +85,25 @@ export function outlookOf(
   }
 }
 
-function provingOutlook(health: BackendHealth): readonly string[] {
-  const tries = triesToReturn(health);
-  const canaries = Math.max(0, canariesInRow - health.proof.canariesRightInRow);
+function provingOutlook({ proof }: BackendHealth): readonly string[] {
+  const { tries, requests } = triesToReturn(proof);
+  const canaries = Math.max(0, canariesInRow - proof.canariesRightInRow);
   return [
     `${tries} more good probes or requests in a row let it return` +
+      (requests === 0 ? "" : `, ${requests} of them requests`) +
       (canaries === 0 ? "" : `, with ${canaries} right canaries where it has one`),
     "one or two failures send it back out",
   ];
 }
 
 function worse(health: BackendHealth, tests: HealthTests): readonly string[] {
-  return signals.map((signal) => {
+  const lines = signals.map((signal) => {
     const lack = badEventsToAlarm(health.signals[signal].sum, tests[signal]);
     const then = signal === "outage" || signal === "probe" ? "unhealthy" : "degraded";
     return `${lack} ${events[signal]}, one each second, would make it ${then}`;
   });
+  const canaries = Math.max(1, canariesInRow - health.canariesWrongInRow);
+  return [...lines, `${canaries} ${events.wrong} in a row would make it unhealthy`];
 }
 
 function better(health: BackendHealth, tests: HealthTests, now: Instant): readonly string[] {

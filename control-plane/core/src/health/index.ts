@@ -4,8 +4,10 @@ export { evidenceOf, outlookOf, type SignalEvidence } from "./explain-health.ts"
 export {
   type BackendEvidence,
   type JudgedBackend,
+  type Recall,
   RegionHealth,
   type Reporter,
   regionHealthLimits,
   type VerdictChange,
 } from "./region-health.ts";
+export { isSignal, noteOf, reasonLengthMax, type VerdictNote } from "./verdict-note.ts";

@@ -139,6 +139,54 @@ test("a new policy keeps verdicts, and forgets backends that are gone or moved",
   expect(health.backend("eu-a", now)).toBeUndefined();
 });
 
+test("policies that come into force at any time change no verdict, nor what it rests on", () => {
+  const second = fc.record({
+    succeeded: fc.nat({ max: 9 }),
+    failed: fc.nat({ max: 9 }),
+    probes: fc.constant(2),
+    probesFailed: fc.nat({ max: 2 }),
+  });
+  const step = fc.record({ second, arrives: fc.boolean(), weight: fc.integer({ min: 1, max: 9 }) });
+  fc.assert(
+    fc.property(fc.array(step, { minLength: 1, maxLength: 40 }), (steps) => {
+      const [plain, changing] = [judge(), judge()];
+      let now = 0;
+      for (const { second: counts, arrives, weight } of steps) {
+        const policy = samplePolicy();
+        for (const each of policy.backends) each.weight = weight;
+        if (arrives) changing.arrange(policy);
+        run(plain, 1, counts, { from: now });
+        run(changing, 1, counts, { from: now });
+        now += 1;
+      }
+      const held = (of: RegionHealth) => of.backend("eu-a", now * 1_000)?.health;
+      expect(held(changing)).toEqual(held(plain));
+      expect(changing.history("eu-a")).toEqual(plain.history("eu-a"));
+    }),
+  );
+});
+
+test("more failures never make a verdict better, whoever reports them", () => {
+  const rank = { healthy: 0, degraded: 1, unhealthy: 2 };
+  const second = fc.record({ succeeded: fc.nat({ max: 9 }), failed: fc.nat({ max: 9 }) });
+  fc.assert(
+    fc.property(fc.array(second, { maxLength: 40 }), second, fc.nat(9), (before, last, more) => {
+      const [plain, worse] = [judge(), judge()];
+      let now = 0;
+      for (const each of before) {
+        run(plain, 1, each, { from: now });
+        run(worse, 1, each, { from: now });
+        now += 1;
+      }
+      const at = run(plain, 1, last, { from: now });
+      worse.take(two, [{ ...blank, failed: more }], at);
+      run(worse, 1, last, { from: now });
+      const rankOf = (of: RegionHealth) => rank[of.backend("eu-a", at)?.verdict ?? "healthy"];
+      expect(rankOf(worse)).toBeGreaterThanOrEqual(rankOf(plain));
+    }),
+  );
+});
+
 test("proxies that have not heard of a return yet do not undo it", () => {
   const health = judge();
   let now = run(health, 3, { failed: 10 });
@@ -176,6 +224,26 @@ test("merging the reports of a second in any order gives the same verdicts", () 
         expect(told(backward)).toEqual(told(forward));
       }
     }),
+  );
+});
+
+test("one that is out is told when it may prove itself, and how; one that does, what it lacks", () => {
+  const health = judge();
+  let now = run(health, 3, { failed: 10 });
+  const told = () => {
+    const found = health.backend("eu-a", now);
+    return found === undefined ? [] : outlookOf(found.health, health.tests, now);
+  };
+  expect(told()).toEqual([
+    "it is let prove itself in 9 s",
+    "then 34 good probes or requests in a row let it return",
+  ]);
+  now = run(health, 10, {}, { from: now / 1_000 });
+  now = run(health, 4, { probes: 2 }, { from: now / 1_000 });
+  now = run(health, 1, { failed: 1 }, { from: now / 1_000 });
+  expect(told()[0]).toBe(
+    "38 more good probes or requests in a row let it return, 12 of them requests, " +
+      "with 3 right canaries where it has one",
   );
 });
 

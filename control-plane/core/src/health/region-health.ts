@@ -11,6 +11,7 @@ import {
   emptyFleet,
   type FleetContext,
   type FleetHealth,
+  freezesBaseline,
   type HealthCounts,
   type HealthTests,
   type HealthVerdict,
@@ -19,7 +20,9 @@ import {
   shareOf,
   tickFleet,
   verdictOf,
+  withHealth,
 } from "@meridian/proto/health";
+import { recallHealth, type VerdictNote } from "./verdict-note.ts";
 
 /** What one proxy reports of one backend for one second; a BackendReport has this form. */
 export type BackendEvidence = {
@@ -94,6 +97,9 @@ type Entry = {
 
 const never = Number.NEGATIVE_INFINITY;
 
+/** What was last told of a region's backends, by whoever judged them; undefined: nothing was. */
+export type Recall = (region: string) => readonly VerdictNote[] | undefined;
+
 /**
  * Judges backends from reports.
  *
@@ -103,6 +109,7 @@ const never = Number.NEGATIVE_INFINITY;
  * for (const change of health.tick(now)) log(change); // each second
  */
 export class RegionHealth {
+  readonly #recall: Recall;
   readonly #entries = new Map<string, Entry>();
   readonly #reporters = new Map<string, { readonly region: string; readonly at: Instant }>();
   #context: FleetContext = {
@@ -115,6 +122,12 @@ export class RegionHealth {
   /** Proxies came or went since the probers were chosen. */
   #isCrewNew = true;
   #tickedAt: Instant | undefined;
+  /** Verdicts that were taken over since the last tick: told with it. */
+  readonly #resumed: VerdictChange[] = [];
+
+  constructor(recall: Recall = () => undefined) {
+    this.#recall = recall;
+  }
 
   get tests(): HealthTests {
     return this.#context.tests;
@@ -150,6 +163,7 @@ export class RegionHealth {
     for (const each of evidence) {
       const entry = this.#entries.get(each.name);
       if (entry === undefined || entry.region !== reporter.region) continue;
+      if (entry.heardAt <= now - regionHealthLimits.judgeMs) this.#resume(each.name, entry, now);
       entry.counts = addCounts(entry.counts, countsOf(each));
       entry.heardAt = now;
       if (each.ejected) entry.ejectedBy.set(reporter.id, now);
@@ -178,7 +192,10 @@ export class RegionHealth {
       now,
       tickMs: Math.max(1, tickMs),
     });
-    return [...this.#entries].flatMap(([name, entry]) => this.#noteChange(name, entry, now));
+    const changes = [...this.#entries].flatMap(([name, entry]) =>
+      this.#noteChange(name, entry, now),
+    );
+    return [...this.#resumed.splice(0), ...changes];
   }
 
   /** undefined: not in the policy, or nobody has reported on it lately. */
@@ -187,14 +204,13 @@ export class RegionHealth {
     const health = this.#fleet.backends.get(name)?.health;
     if (entry === undefined || health === undefined) return undefined;
     if (entry.heardAt <= now - regionHealthLimits.judgeMs) return undefined;
-    const { slow } = health.signals;
     return {
       name,
       region: entry.region,
       verdict: verdictOf(health, healthTimes, now),
       share: shareOf(health, healthTimes, now),
       isProving: health.phase === "proving",
-      freezesBaseline: slow.sum > this.#context.tests.slow.h / 2 || isFrozenAfter(health, now),
+      freezesBaseline: freezesBaseline(health, this.#context, now),
       probers: entry.probers,
       canaryVector: entry.vector,
       canaryTokensPerDay: [...entry.tokensPerDay.values()].reduce((sum, each) => sum + each, 0),
@@ -206,6 +222,19 @@ export class RegionHealth {
   /** Newest first. */
   history(name: string): readonly VerdictChange[] {
     return [...(this.#entries.get(name)?.history ?? [])].reverse();
+  }
+
+  /**
+   * Proxies report on a backend that nobody has reported on here for a while: after a restart, or as they have changed
+   * over from another control plane. What was told of it last holds on: a bad one must prove itself still.
+   */
+  #resume(name: string, entry: Entry, now: Instant): void {
+    const notes = this.#recall(entry.region);
+    if (notes === undefined) return;
+    const note = notes.find((each) => each.backend === name);
+    const health = recallHealth(note, this.#context.tests, now);
+    this.#fleet = withHealth(this.#fleet, name, health);
+    this.#resumed.push(...this.#noteChange(name, entry, now));
   }
 
   /** Whether proxies of the backend's region report here at all. */
@@ -243,7 +272,8 @@ export class RegionHealth {
     if (health === undefined) return [];
     const verdict = verdictOf(health, healthTimes, now);
     if (verdict === entry.verdict) return [];
-    const reason = verdict === "healthy" ? "good events have spoken for it" : health.reason;
+    const isClear = verdict === "healthy" && entry.heardAt > now - regionHealthLimits.judgeMs;
+    const reason = isClear ? "good events have spoken for it" : health.reason;
     entry.verdict = verdict;
     const change = { at: now, name, verdict, reason };
     entry.history.push(change);
@@ -278,13 +308,6 @@ function newEntry(region: string): Entry {
     reason: "",
     history: [],
   };
-}
-
-/** After a return what is usual stays what it was for ten minutes: the way back is no usual time. */
-const frozenAfterMs = 600_000;
-
-function isFrozenAfter(health: BackendHealth, now: Instant): boolean {
-  return health.phase === "returning" || now - health.ejectedAt < frozenAfterMs;
 }
 
 function countsOf(each: BackendEvidence): HealthCounts {

@@ -2,7 +2,13 @@
 
 import { create } from "@bufbuild/protobuf";
 import { status } from "@grpc/grpc-js";
-import { evidenceOf, outlookOf, type RegionHealth } from "@meridian/control-core/health";
+import type { RegionSigns } from "@meridian/control-core/fleet";
+import {
+  evidenceOf,
+  outlookOf,
+  type RegionHealth,
+  type VerdictNote,
+} from "@meridian/control-core/health";
 import { type Clock, type Instant, ok, type Result } from "@meridian/proto/base";
 import {
   AdminService,
@@ -16,7 +22,7 @@ import {
 } from "@meridian/proto/gen/admin_pb";
 import type { Policy } from "@meridian/proto/gen/policy_pb";
 import { eventsPerFalseAlarm, type HealthTests, signals, usualRate } from "@meridian/proto/health";
-import { meanEventsToAlarm } from "@meridian/proto/stats";
+import { meanEventsToAlarm, wilsonInterval } from "@meridian/proto/stats";
 import { type CallRefusal, refuse } from "../grpc/caller.ts";
 import type { Published } from "../published.ts";
 import type { ControlPlaneRow } from "../region/registration.ts";
@@ -27,8 +33,10 @@ export type BackendExplanationsOptions = {
   readonly id: string;
   readonly clock: Clock;
   readonly health: RegionHealth;
+  /** What regions told of themselves. */
+  readonly signs: Pick<RegionSigns, "digest" | "ageMs">;
   readonly published: () => Published | undefined;
-  readonly peers: Peers;
+  readonly peers: Pick<Peers, "ask">;
   /** Registered control planes but this one. */
   readonly others: () => readonly ControlPlaneRow[];
 };
@@ -65,7 +73,8 @@ export class BackendExplanations {
     const answers = await peers.ask(others(), question);
     const reports = answers.flatMap(({ answer }) => answer?.report ?? []);
     // Two may have judged it, after its proxies changed over: the one that heard of it last knows better.
-    const [report] = reports.sort((a, b) => a.heardMs - b.heardMs);
+    const [judged] = reports.sort((a, b) => a.heardMs - b.heardMs);
+    const report = judged ?? this.#told(name);
     return ok(
       create(ExplainBackendResponseSchema, {
         ...(report === undefined ? {} : { report }),
@@ -74,6 +83,26 @@ export class BackendExplanations {
         ),
       }),
     );
+  }
+
+  /** What its region told last, where nobody who judges it can be asked. A digest names those alone that are not healthy. */
+  #told(name: string): BackendHealthReport | undefined {
+    const { clock, health, published, signs } = this.#options;
+    const region = published()?.policy.backends.find((each) => each.name === name)?.region ?? "";
+    const digest = signs.digest(region);
+    if (digest === undefined) return undefined;
+    const note = digest.verdicts.find((each) => each.backend === name);
+    return create(BackendHealthReportSchema, {
+      name,
+      region,
+      controlPlane: `the last digest of ${region}`,
+      phase: "told",
+      heardMs: signs.ageMs(region, clock.now()),
+      outlook: ["its region's control plane knows, once it can be asked"],
+      ...(note === undefined
+        ? { verdict: "healthy", reason: "nothing was told against it", share: 1_000 }
+        : noteFields(note, health.tests)),
+    });
   }
 
   #report(name: string): BackendHealthReport | undefined {
@@ -113,6 +142,21 @@ export class BackendExplanations {
       heardMs: Math.min(millisecondsMax, Math.round(now - judged.heardAt)),
     });
   }
+}
+
+function noteFields(note: VerdictNote, tests: HealthTests) {
+  const { bad, ejections, n, reason, signal, verdict } = note;
+  const sinceMs = BigInt(Math.max(0, note.sinceMs));
+  const threshold = tests[signal].h;
+  const evidence = { signal, sum: threshold, threshold, ...wilsonInterval({ n, bad }) };
+  return {
+    verdict,
+    reason,
+    ejections,
+    share: verdict === "degraded" ? 500 : 0,
+    sinceMs,
+    signals: [{ ...evidence, n: BigInt(n), bad: BigInt(bad), sinceMs, alarmed: true }],
+  };
 }
 
 /** The tests in force, with what they promise in numbers that can be checked. */

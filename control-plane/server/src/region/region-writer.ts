@@ -96,16 +96,21 @@ export class RegionWriter {
   }
 
   #readDigests(now: Instant): ReadonlyMap<string, RegionDigest> {
-    const { published, proxies, view, health, loads, regions } = this.#options;
+    const { clock, published, proxies, view, health, loads, regions } = this.#options;
     const policy = published()?.policy;
     if (policy === undefined) return new Map();
     const judged = (name: string) => health.backend(name, now);
-    const from = { policy, proxies, loads, drains: view.drains(), judged };
+    const from = { policy, proxies, loads, drains: view.drains(), judged, wall: clock.wall() };
     const present = new Set(
       proxies.list(now).flatMap((each) => (each.isFresh ? [each.region] : [])),
     );
     const known = regions.filter((region) => this.#mayTell(region, present.has(region), now));
-    return new Map(known.map((region) => [region, digestRegion(region, from, now)]));
+    return new Map(
+      known.map((region) => {
+        const former = view.signs.digest(region);
+        return [region, digestRegion(region, { ...from, former }, now)];
+      }),
+    );
   }
 
   /**

@@ -38,8 +38,8 @@ export type Choice = {
 
 /**
  * Who could have been taken, 16 at most, the chosen one always among them; names and scores in one order, less is better.
- * Of backends the picker's score; of regions the milliseconds to the first token that are expected, and 100,000 more for
- * each step down in standing; of a last resort 0.
+ * Of backends the picker's score; of regions the milliseconds to the first token that are expected, more where their word
+ * ages, and 100,000 more for each step down in standing; of a last resort 0.
  */
 export type Considered = { readonly names: readonly string[]; readonly scores: readonly number[] };
 

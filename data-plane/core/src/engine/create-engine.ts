@@ -19,10 +19,12 @@ import {
 } from "@meridian/proto/snapshot";
 import { AttemptMachine, type Attempts, type Candidate } from "../attempt/index.ts";
 import {
+  agedVerdict,
   Baselines,
   type HealthChange,
   type HealthPool,
   PassiveHealth,
+  type Standing,
   type ToldVerdict,
 } from "../health/index.ts";
 import { type LoadShare, ownLoad } from "../load/index.ts";
@@ -31,6 +33,7 @@ import { allowsRegion, goesAbroad, orderTargets, type ResolvedRoute } from "../r
 import { refusedQueueMs } from "./arrival.ts";
 import { type CallKnowledge, forgetSlots, ownCallKnowledge } from "./call-knowledge.ts";
 import { noteArrival, noteEnd, poolTotals } from "./demand-counts.ts";
+import { edgeEvidence } from "./edge-evidence.ts";
 import type {
   Admission,
   Change,
@@ -46,7 +49,7 @@ import { HoldQueues } from "./hold-queues.ts";
 import type { PlanContext } from "./plan-context.ts";
 import { type PoolOutlook, poolOutlooks } from "./pool-outlooks.ts";
 import { refuse, refuseFull } from "./refusals.ts";
-import { HeldState, isAlone } from "./region-state.ts";
+import { HeldState, verdictTrust } from "./region-state.ts";
 import { budgetsFor } from "./request-budgets.ts";
 import { RequestPlan } from "./request-plan.ts";
 import { settleBuckets, workOf } from "./request-work.ts";
@@ -174,7 +177,8 @@ class RegionEngine implements Engine {
 
   observe(outcome: Outcome, now: Instant): void {
     settleBuckets(this.#calls.buckets, outcome, now);
-    this.#load.totals.settled(outcome.usage);
+    const { inputTokens, outputTokens } = outcome.usage;
+    this.#load.totals.settled({ inputTokens, outputTokens, edge: edgeEvidence(outcome) });
     const table = this.#table;
     if (table === undefined) return;
     const { facts } = outcome;
@@ -196,6 +200,7 @@ class RegionEngine implements Engine {
       requests: totals.requests,
       inputTokens: totals.inputTokens,
       outputTokens: totals.outputTokens,
+      edge: { answered: totals.answered, failed: totals.failed },
       backends: sorted.filter((each) => each.kind === "backend").map((each) => each.report),
       peers: sorted.filter((each) => each.kind === "peer").map((each) => each.report),
       pools: this.#table === undefined ? [] : poolTotals(this.#load, this.#table),
@@ -292,9 +297,17 @@ class RegionEngine implements Engine {
     }
   }
 
-  /** The control plane's word; once it is silent for long, this proxy's own. */
+  /** The control plane's word, which ages; this proxy's own where there is none any more. */
   #toldOf(backend: string, now: Instant): ToldVerdict | undefined {
-    return isAlone(this.#state.ageMs(now)) ? this.#own.get(backend) : this.#state.told(backend);
+    const own = this.#own.get(backend);
+    const heard = this.#heardOf(backend, now);
+    if (heard === undefined) return own;
+    return agedVerdict(heard, own, verdictTrust(this.#state.ageMs(now)));
+  }
+
+  /** undefined: the control plane has no verdict, or is silent for too long. */
+  #heardOf(backend: string, now: Instant): ToldVerdict | undefined {
+    return verdictTrust(this.#state.ageMs(now)) === 0 ? undefined : this.#state.told(backend);
   }
 
   #reportOn(target: Candidate, now: Instant): TargetReport {
@@ -320,11 +333,17 @@ class RegionEngine implements Engine {
       ejected: standing === "ejected" || standing === "trial" || standing === "trial-running",
       draining,
       told: target.kind === "backend" ? this.#toldOf(target.name, now) : undefined,
+      heard: target.kind === "backend" ? this.#heardOf(target.name, now) : undefined,
       probers: target.kind === "backend" ? this.#state.probers(target.name) : [],
       canaryVector: target.kind === "backend" ? this.#state.canaryVector(target.name) : [],
-      available: !draining && this.#health.share(target.slot, now) > 0,
+      available: !draining && isOpen(standing),
     };
   }
+}
+
+/** May be chosen like others. One that proves itself may be, too, but seldom and by chance. */
+function isOpen(standing: Standing): boolean {
+  return standing === "healthy" || standing === "degraded" || standing === "trial";
 }
 
 /** Own region, or another one that may be asked, lies within the tenant's residency. */

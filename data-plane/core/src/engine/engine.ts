@@ -3,7 +3,7 @@
 import type { Instant, Problem, Result } from "@meridian/proto/base";
 import type { Snapshot, Version } from "@meridian/proto/gen/snapshot_pb";
 import type { StateFrame } from "@meridian/proto/gen/sync_pb";
-import type { ProtocolName } from "@meridian/proto/snapshot";
+import type { CanaryView, ProtocolName } from "@meridian/proto/snapshot";
 import type { AttemptRecord, Attempts, Candidate, Ending } from "../attempt/index.ts";
 import type { HealthChange, ToldVerdict } from "../health/index.ts";
 import type { PoolOutlook } from "./pool-outlooks.ts";
@@ -51,7 +51,7 @@ export type Engine = {
 export type Change =
   | { readonly kind: "snapshot"; readonly snapshot: Snapshot }
   | { readonly kind: "state"; readonly frame: StateFrame }
-  /** This proxy's own verdicts, by backend: they hold while no control plane speaks. */
+  /** This proxy's own verdicts, by backend: they hold where no control plane speaks, and count where its word ages. */
   | { readonly kind: "verdicts"; readonly verdicts: ReadonlyMap<string, ToldVerdict> };
 
 /** A snapshot that can be put in force; one of the two is called, once. */
@@ -78,7 +78,12 @@ export type Serving = {
   readonly headersRead: readonly string[];
   /** A route chooses by the beginnings of prompts. */
   readonly readsPrefix: boolean;
+  /** The smallest question to each model of this region's backends, sorted by model; it is asked as `ownTenant`. */
+  readonly smallest: readonly SmallestQuestion[];
 };
+
+/** For synthetic requests: of a model's canary where it has one, else a guess that it is a chat model. */
+export type SmallestQuestion = { readonly model: string; readonly ask: CanaryView["ask"] };
 
 export type RequestKind = "chat" | "completion" | "embedding";
 
@@ -183,6 +188,8 @@ export type EngineReport = {
   readonly requests: number;
   readonly inputTokens: number;
   readonly outputTokens: number;
+  /** Requests of clients that were answered, or failed for a reason of this region's: see edge-evidence.ts. */
+  readonly edge: { readonly answered: number; readonly failed: number };
   /** Backends of this region, in the order of their names. */
   readonly backends: readonly TargetReport[];
   /** Other regions' proxies, in the order of their names. */
@@ -227,6 +234,8 @@ export type TargetReport = {
   readonly timed: number;
   /** The verdict that is followed, the control plane's or this proxy's own; undefined: there is none. */
   readonly told: ToldVerdict | undefined;
+  /** What the control plane says; undefined: nothing, or nothing lately. */
+  readonly heard: ToldVerdict | undefined;
   /** Who probes it; empty: nobody was named. */
   readonly probers: readonly string[];
   /** What the vector of its embedding canary must be near to; empty: none was taken yet. */

@@ -28,9 +28,8 @@ export function evidenceOf(end: AttemptEnd): EndedCall["evidence"] {
   switch (end.outcome) {
     case "complete":
       return "success";
-    // The target answered: it lives, whatever it thinks of the request.
+    // The request was at fault. That the target answers it says little for the others: many such would hide its failures.
     case "rejected":
-      return "success";
     case "cancelled":
       return "nothing";
     case "failed": {

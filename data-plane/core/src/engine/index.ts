@@ -1,5 +1,6 @@
 // The engine's door.
 
+export { ownTenant } from "../route/index.ts";
 export {
   type CallBuffers,
   type CallKnowledge,
@@ -22,6 +23,7 @@ export type {
   RequestHeaders,
   RequestKind,
   Serving,
+  SmallestQuestion,
   TargetReport,
   Usage,
 } from "./engine.ts";

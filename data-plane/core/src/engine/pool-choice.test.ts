@@ -80,7 +80,13 @@ test("everybody is open at the start, but for those who were tried or can't go o
 test("a backend that is drained or unhealthy is not called, whatever room it has", () => {
   const { look, health, slot, state } = world();
   state.take(fixtureFrame({ backends: [{ name: "a", draining: true, drainLeftMs: 60_000 }] }), 0);
-  const told = { verdict: "unhealthy", share: 0, isProving: false, freezesBaseline: true } as const;
+  const told = {
+    verdict: "unhealthy",
+    share: 0,
+    isProving: false,
+    freezesBaseline: true,
+    isAgeing: false,
+  } as const;
   health.judge(slot("d"), told, 0);
   expect(look()).toBe("bc|");
 });

@@ -2,7 +2,7 @@ import { seededRandom } from "@meridian/proto/base";
 import { fixtureFrame, fixtureSnapshot } from "@meridian/proto/fixture";
 import { expect, test } from "vitest";
 import { ownCallKnowledge } from "./call-knowledge.ts";
-import { createEngine } from "./index.ts";
+import { createEngine, ownTenant } from "./index.ts";
 import { plainFacts } from "./test-facts.ts";
 
 function world() {
@@ -72,4 +72,33 @@ test("a pool that nobody stands in is told as closed", () => {
   const drained = [{ name: "a", draining: true, drainLeftMs: 60_000 }];
   engine.apply({ kind: "state", frame: frame([], drained) }, 0);
   expect(engine.outlooks(0)[0]).toEqual({ model: "big", queueMs: 60_000, headroom: 0 });
+});
+
+test("each model's smallest question is its canary's, shortened, or a guess", () => {
+  const at = (name: string, model: string, canary?: Json) => ({
+    name,
+    region: "eu",
+    url: `http://${name}:1`,
+    serves: [{ model, as: `org/${model}` }, { model: "other" }],
+    ...(canary === undefined ? {} : { probe: { canary } }),
+  });
+  const document = {
+    regions: [{ name: "eu" }],
+    backends: [
+      at("a", "big"),
+      at("b", "big", { prompt: "2+2=", expect: "4", maxTokens: 8 }),
+      at("c", "vectors", { input: "sky" }),
+    ],
+    models: [{ name: "big" }, { name: "other" }, { name: "vectors" }],
+    routes: [{ name: "all" }],
+  };
+  const engine = createEngine({ region: "eu", random: seededRandom("smallest") });
+  engine.apply({ kind: "snapshot", snapshot: fixtureSnapshot("eu", document, 1) }, 0);
+  expect(engine.serving()?.smallest).toEqual([
+    { model: "big", ask: { kind: "chat", prompt: "2+2=", maxTokens: 1 } },
+    { model: "other", ask: { kind: "chat", prompt: "Hi", maxTokens: 1 } },
+    { model: "vectors", ask: { kind: "embedding", input: "sky" } },
+  ]);
+  const own = { ...plainFacts, tenant: ownTenant, arrivedFrom: "us" };
+  expect(engine.admit(own, 0)).toMatchObject({ kind: "admitted", route: "direct", model: "big" });
 });

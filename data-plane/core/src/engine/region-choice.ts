@@ -5,7 +5,7 @@ import type { Instant } from "@meridian/proto/base";
 import type { Candidate, Choice, Considered } from "../attempt/index.ts";
 import type { Work } from "../balance/index.ts";
 import type { WaitKind } from "../health/index.ts";
-import { gainMin, isGain, rankRegions } from "../locality/index.ts";
+import { gainMin, isGain, rankRegions, regionStanding } from "../locality/index.ts";
 import { allowsRegion, goesAbroad, type ResolvedRoute } from "../route/index.ts";
 import type { RequestFacts } from "./engine.ts";
 import { poolFit } from "./local-outlook.ts";
@@ -95,7 +95,8 @@ export function gainingRegion(
   const outlooks = lookAbroad(context, question, now);
   let best: RegionOutlook | undefined;
   for (const each of outlooks) {
-    if (each.state?.draining === true || each.state?.available === 0) continue;
+    const standing = regionStanding(each.state);
+    if (standing === "draining" || standing === "exhausted") continue;
     if (best !== undefined && each.firstTokenMs >= best.firstTokenMs) continue;
     if (!isGain(here.firstTokenMs, each.firstTokenMs, here.isSession)) continue;
     if (mayGo(context, each.name, question.model, now)) best = each;

@@ -10,16 +10,20 @@ import {
 } from "@meridian/proto/gen/sync_pb";
 import type { HealthVerdict } from "@meridian/proto/health";
 import type { ToldVerdict } from "../health/index.ts";
-import { digestFreshMs, type RegionStateView } from "../locality/index.ts";
+import type { RegionStateView } from "../locality/index.ts";
+import { trustAt } from "../sync/index.ts";
 
 /** Never written: 2^32 - 1. */
 const neverMs = 0xffff_ffff;
 
-/** A frame older than this says too little of now: a proxy goes by its own evidence. */
+/** A frame as old as this says too little of now: a proxy goes by its own evidence. */
 const aloneAfterMs = 15_000;
 
 /** The table is made anew each second; one that is older than this tells of another load. */
 const tableFreshMs = 5_000;
+
+/** How long a drain holds of which a frame told no end. */
+const drainMs = 15_000;
 
 /** What one region's control plane last said of its backends of one model. */
 export type PoolView = {
@@ -35,9 +39,13 @@ export type PoolView = {
   readonly ageMs: number;
 };
 
-/** `ageMs`: of the newest frame; undefined: there was none. */
+/** What a verdict of a frame so old is worth, 1 to 0. `ageMs`: of the newest frame; undefined: there was none. */
+export function verdictTrust(ageMs: number | undefined): number {
+  return ageMs === undefined ? 0 : trustAt(ageMs, aloneAfterMs);
+}
+
 export function isAlone(ageMs: number | undefined): boolean {
-  return ageMs === undefined || ageMs > aloneAfterMs;
+  return verdictTrust(ageMs) === 0;
 }
 
 /** A frame and when it came. Absent knowledge is absent, never "fine" and never "down". */
@@ -72,10 +80,11 @@ export class HeldState {
     if (state === undefined || frameAgeMs === undefined) return undefined;
     const pools = state.pools.filter((each) => models.includes(each.model));
     const available = pools.reduce((sum, each) => sum + each.available, 0);
+    const ageMs = state.ageMs === neverMs ? Number.POSITIVE_INFINITY : state.ageMs + frameAgeMs;
     return {
       draining: this.isDraining(name, now),
-      ageMs: state.ageMs === neverMs ? Number.POSITIVE_INFINITY : state.ageMs + frameAgeMs,
-      available: state.pools.length === 0 ? undefined : available,
+      ageMs,
+      available: state.pools.length === 0 ? undefined : available * trustAt(ageMs),
     };
   }
 
@@ -134,6 +143,7 @@ export class HeldState {
       share: shareOf(verdict, state.share),
       isProving: state.proving,
       freezesBaseline: state.freezeBaseline,
+      isAgeing: false,
     };
   }
 
@@ -170,9 +180,9 @@ function shareOf(verdict: HealthVerdict, thousandths: number): number {
   return Math.min(1_000, thousandths) / 1_000;
 }
 
-/** A frame that names no end was made by a build without it: the drain then holds as long as a digest is fresh. */
+/** A frame that names no end was made by a build without it. */
 function drainEnd(leftMs: number, receivedAt: Instant): Instant {
-  return receivedAt + (leftMs === 0 ? digestFreshMs : leftMs);
+  return receivedAt + (leftMs === 0 ? drainMs : leftMs);
 }
 
 function verdictName(verdict: Verdict): HealthVerdict | undefined {

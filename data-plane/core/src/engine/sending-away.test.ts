@@ -84,6 +84,22 @@ test("with a table that is too old the other region's last word on its room bind
   expect(made.ask(15_003).first).toBe("hold");
 });
 
+test("when the control plane has been silent for long, what regions say themselves is gone by", () => {
+  const made = world(policy(prompt));
+  busy(made);
+  tell(made, 0, 10_000);
+  measure(made, 90_000);
+  expect(made.ask(90_001).first).toMatch(/^first us/);
+  const frame = fixtureFrame({
+    regions: ["us", "ap"].map((name) => ({
+      name,
+      pools: [{ model: "big", backends: 2, available: 0 }],
+    })),
+  });
+  made.engine.apply({ kind: "state", frame }, 90_002);
+  expect(made.ask(90_003).first).toBe("hold");
+});
+
 test("a way that fails is not gone, neither for a gain nor when the region is left", () => {
   const made = world(policy(prompt));
   busy(made);

@@ -2,11 +2,16 @@
 
 import { fnv1a, type Place, type Problem, problem } from "@meridian/proto/base";
 import { isReadableHeader } from "@meridian/proto/policy";
-import { type BackendView, formatVersion, type RegionView } from "@meridian/proto/snapshot";
+import {
+  type BackendView,
+  type CanaryView,
+  formatVersion,
+  type RegionView,
+} from "@meridian/proto/snapshot";
 import type { Candidate } from "../attempt/index.ts";
 import type { Slots } from "../load/index.ts";
-import { Router, type RoutingPolicy } from "../route/index.ts";
-import type { Serving } from "./engine.ts";
+import { ownTenant, Router, type RoutingPolicy } from "../route/index.ts";
+import type { Serving, SmallestQuestion } from "./engine.ts";
 import { PoolSurvey } from "./pool-survey.ts";
 
 /** Backends of this region that serve one model. */
@@ -230,6 +235,7 @@ function compileTenants(view: RegionView): ReadonlyMap<string, TenantPlan> {
     view.tenants.map((each) => [each.name, { name: each.name, residency: each.residency }]),
   );
   if (tenants.size === 0) tenants.set(anonymous, { name: anonymous, residency: [] });
+  tenants.set(ownTenant, { name: ownTenant, residency: [view.region] });
   return tenants;
 }
 
@@ -253,8 +259,27 @@ function makeServing(
     upstreams,
     headersRead: headersRead(policy),
     readsPrefix: policy.routes.some((each) => each.balance === "cache-aware"),
+    smallest: smallestQuestions(view),
   };
 }
+
+function smallestQuestions({ backends }: RegionView): readonly SmallestQuestion[] {
+  const questions = new Map<string, CanaryView["ask"]>();
+  for (const { serves, probe } of backends) {
+    for (const { model, as } of serves) {
+      const { canary } = probe;
+      const ask = canary?.as === as ? canary.ask : undefined;
+      if (ask !== undefined)
+        questions.set(model, ask.kind === "chat" ? { ...ask, maxTokens: 1 } : ask);
+      else if (!questions.has(model)) questions.set(model, guess);
+    }
+  }
+  return [...questions]
+    .map(([model, ask]) => ({ model, ask }))
+    .sort((a, b) => (a.model < b.model ? -1 : 1));
+}
+
+const guess = { kind: "chat", prompt: "Hi", maxTokens: 1 } as const;
 
 function headersRead({ routes }: RoutingPolicy): readonly string[] {
   const names = routes.flatMap(({ match, affinityHeader }) => [

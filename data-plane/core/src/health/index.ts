@@ -1,6 +1,7 @@
 // Which targets may be called.
 
 export { Baselines, type WaitKind } from "./baselines.ts";
+export { calmEdge, type EdgeHealth, edgeTrouble, stepEdge } from "./edge-health.ts";
 export type {
   EndedCall,
   Evidence,
@@ -11,4 +12,4 @@ export type {
 } from "./health.ts";
 export { judgeTickMs, OwnJudge } from "./own-judge.ts";
 export { ejection, PassiveHealth } from "./passive-health.ts";
-export type { ToldVerdict } from "./told-verdict.ts";
+export { agedVerdict, type ToldVerdict } from "./told-verdict.ts";

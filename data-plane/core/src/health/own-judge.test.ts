@@ -28,20 +28,21 @@ const out: ToldVerdict = {
   share: 0,
   isProving: false,
   freezesBaseline: true,
+  isAgeing: false,
 };
 
 function run(
   judge: OwnJudge,
   seconds: number,
   counts: { readonly [name: string]: Partial<HealthCounts> },
-  { from = 0, isAlone = true, told = (_: string): ToldVerdict | undefined => undefined } = {},
+  { from = 0, heard = (_: string): ToldVerdict | undefined => undefined } = {},
 ): ReadonlyMap<string, ToldVerdict> {
   let verdicts: ReadonlyMap<string, ToldVerdict> = new Map();
   const seen = new Map(
     Object.entries(counts).map(([name, more]) => [name, { ...noCounts, ...more }]),
   );
   for (let second = 1; second <= seconds; second++) {
-    verdicts = judge.tick(seen, { isAlone, told }, (from + second) * 1_000);
+    verdicts = judge.tick(seen, heard, (from + second) * 1_000);
   }
   return verdicts;
 }
@@ -67,13 +68,20 @@ test("alone it ejects what fails, and readmits what proves itself", () => {
 
 test("what the control plane held out when it fell silent has to prove itself here", () => {
   const judge = judgeOf();
-  const told = (name: string) => (name === "a" ? out : undefined);
-  const before = run(judge, 3, { a: {} }, { isAlone: false, told });
+  const heard = (name: string) => (name === "a" ? out : undefined);
+  const before = run(judge, 3, { a: {} }, { heard });
   expect(before.get("a")?.verdict).toBe("healthy");
-  const after = run(judge, 2, { a: {} }, { from: 3, told });
+  const after = run(judge, 2, { a: {} }, { from: 3 });
   expect(after.get("a")).toMatchObject({ verdict: "unhealthy", isProving: true });
-  const back = run(judge, 40, { a: { probes: 1 } }, { from: 5, told });
+  const back = run(judge, 40, { a: { probes: 1 } }, { from: 5 });
   expect(back.get("a")?.verdict).toBe("healthy");
+});
+
+test("what the control plane let back in before it fell silent is in here, too", () => {
+  const judge = judgeOf();
+  run(judge, 3, { a: {} }, { heard: () => out });
+  run(judge, 1, { a: {} }, { from: 3, heard: () => ({ ...out, verdict: "healthy", share: 1 }) });
+  expect(run(judge, 2, { a: {} }, { from: 4 }).get("a")?.verdict).toBe("healthy");
 });
 
 test("a new policy keeps what was learned", () => {

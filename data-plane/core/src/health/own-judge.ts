@@ -8,12 +8,14 @@ import {
   emptyFleet,
   type FleetContext,
   type FleetHealth,
+  freezesBaseline,
   type HealthCounts,
   healthTimes,
   newBackendHealth,
   shareOf,
   tickFleet,
   verdictOf,
+  withHealth,
 } from "@meridian/proto/health";
 import type { RegionView } from "@meridian/proto/snapshot";
 import type { ToldVerdict } from "./told-verdict.ts";
@@ -21,18 +23,16 @@ import type { ToldVerdict } from "./told-verdict.ts";
 /** One tick for all. */
 export const judgeTickMs = 1_000;
 
-/** After a return what is usual stays what it was for so long. */
-const frozenMs = 600_000;
-
 /**
  * @example
  * judge.arrange(view);
- * const verdicts = judge.tick(counts, { isAlone, told }, now); // each second
- * if (isAlone) engine.apply({ kind: "verdicts", verdicts }, now);
+ * const verdicts = judge.tick(counts, (backend) => heard.get(backend), now); // each second
+ * engine.apply({ kind: "verdicts", verdicts }, now);
  */
 export class OwnJudge {
   #fleet: FleetHealth = emptyFleet;
-  #wasAlone = false;
+  /** What the control plane said in the tick before, of backends that it speaks of. */
+  #words: ReadonlyMap<string, ToldVerdict> = new Map();
   #context: FleetContext = {
     tests: deriveTests({ backends: 1, falseAlarmsPerMonth: 1 }),
     times: healthTimes,
@@ -62,19 +62,15 @@ export class OwnJudge {
   }
 
   /**
-   * Takes one second of counts; returns a verdict for each backend. `told`: what the control plane last said. From the
-   * moment that it says nothing more, what it held out has to prove itself here.
+   * Takes one second of counts; returns a verdict for each backend. `heard`: what the control plane says now. From the
+   * moment that it says nothing more of a backend that it held out, that one has to prove itself here.
    */
   tick(
     counts: ReadonlyMap<string, HealthCounts>,
-    given: {
-      readonly isAlone: boolean;
-      readonly told: (backend: string) => ToldVerdict | undefined;
-    },
+    heard: (backend: string) => ToldVerdict | undefined,
     now: Instant,
   ): ReadonlyMap<string, ToldVerdict> {
-    if (given.isAlone && !this.#wasAlone) this.#takeOver(given.told, now);
-    this.#wasAlone = given.isAlone;
+    this.#takeOver(heard, now);
     const clock = { now, tickMs: judgeTickMs };
     this.#fleet = tickFleet(this.#fleet, counts, this.#context, clock);
     return new Map(
@@ -82,26 +78,28 @@ export class OwnJudge {
     );
   }
 
-  #takeOver(told: (backend: string) => ToldVerdict | undefined, now: Instant): void {
-    const backends = new Map(this.#fleet.backends);
-    for (const [name, member] of backends) {
-      const isOut = told(name)?.verdict === "unhealthy";
-      const isIn = member.health.phase === "in" || member.health.phase === "returning";
-      if (isOut && isIn) backends.set(name, { ...member, health: heldOut(now) });
+  #takeOver(heard: (backend: string) => ToldVerdict | undefined, now: Instant): void {
+    const words = new Map<string, ToldVerdict>();
+    for (const [name, { health }] of this.#fleet.backends) {
+      const word = heard(name);
+      if (word !== undefined) {
+        words.set(name, word);
+        continue;
+      }
+      const isOut = this.#words.get(name)?.verdict === "unhealthy";
+      const isIn = health.phase === "in" || health.phase === "returning";
+      if (isOut && isIn) this.#fleet = withHealth(this.#fleet, name, heldOut(now));
     }
-    this.#fleet = { backends };
+    this.#words = words;
   }
 
   #toldBy(health: BackendHealth, now: Instant): ToldVerdict {
-    const { slow } = health.signals;
     return {
       verdict: verdictOf(health, healthTimes, now),
       share: shareOf(health, healthTimes, now),
       isProving: health.phase === "proving",
-      freezesBaseline:
-        slow.sum > this.#context.tests.slow.h / 2 ||
-        health.phase === "returning" ||
-        now - health.ejectedAt < frozenMs,
+      freezesBaseline: freezesBaseline(health, this.#context, now),
+      isAgeing: false,
     };
   }
 }

@@ -141,6 +141,7 @@ const told = (verdict: ToldVerdict["verdict"], share: number, isProving = false)
   share,
   isProving,
   freezesBaseline: false,
+  isAgeing: false,
 });
 
 test("a verdict gives the share; none leaves it whole", () => {
@@ -187,6 +188,17 @@ test("a verdict that stays good overrules an ejection after a while, and a trial
   expect(made.standing(0, now + ejection.overruledMs - 1)).toBe("ejected");
   made.judge(0, told("healthy", 1), now + ejection.overruledMs + 100);
   expect(made.standing(0, now + ejection.overruledMs + 100)).toBe("trial");
+});
+
+test("a word that ages overrules no ejection", () => {
+  const made = health();
+  for (let each = 0; each < 4; each++) fail(made, 0, 5, 10_000 * each);
+  const later = 30_000 + ejection.overruledMs + 100;
+  expect(made.standing(0, later)).toBe("ejected");
+  made.judge(0, { ...told("healthy", 1), isAgeing: true }, later);
+  expect(made.standing(0, later)).toBe("ejected");
+  made.judge(0, told("healthy", 1), later);
+  expect(made.standing(0, later)).toBe("trial");
 });
 
 test("any evidence: ejections are bounded in time and number where no other region is", () => {

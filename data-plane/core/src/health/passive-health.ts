@@ -124,7 +124,7 @@ export class PassiveHealth implements Health {
     if (told === undefined || told.verdict === "unhealthy") return;
     // It has proved itself to the whole region: what this proxy held against it is out of date.
     if (wasOut) comeBack(known);
-    const isOverruled = now - known.ejectedAt >= ejection.overruledMs;
+    const isOverruled = !told.isAgeing && now - known.ejectedAt >= ejection.overruledMs;
     if (known.ejectedUntil !== undefined && isOverruled) {
       known.ejectedUntil = Math.min(known.ejectedUntil, now);
     }

@@ -10,4 +10,25 @@ export type ToldVerdict = {
   readonly isProving: boolean;
   /** An alarm of slowness builds or holds: what is usual is not learned now. */
   readonly freezesBaseline: boolean;
+  /** It is of some seconds ago: it overrules nothing that was seen since. */
+  readonly isAgeing: boolean;
 };
+
+/**
+ * The region's verdict while it ages: `trust` of its share, and of this proxy's own the rest. Who was told to be out stays
+ * out: it has to prove itself first, and there is nobody yet to whom it could.
+ */
+export function agedVerdict(
+  told: ToldVerdict,
+  own: ToldVerdict | undefined,
+  trust: number,
+): ToldVerdict {
+  if (trust === 1) return told;
+  if (own === undefined || told.verdict === "unhealthy") return { ...told, isAgeing: true };
+  return {
+    ...told,
+    share: trust * told.share + (1 - trust) * own.share,
+    freezesBaseline: told.freezesBaseline || own.freezesBaseline,
+    isAgeing: true,
+  };
+}

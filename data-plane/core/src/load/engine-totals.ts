@@ -7,7 +7,14 @@ import { oneStripe, type Stripes } from "./load-table.ts";
 /** One cache line a stripe. */
 const fieldsPerStripe = 8;
 
-const fields = { live: 0, requests: 1, inputTokens: 2, outputTokens: 3 } as const;
+const fields = {
+  live: 0,
+  requests: 1,
+  inputTokens: 2,
+  outputTokens: 3,
+  answered: 4,
+  failed: 5,
+} as const;
 
 export type Totals = {
   /** Requests admitted and not settled yet. */
@@ -16,13 +23,23 @@ export type Totals = {
   readonly requests: number;
   readonly inputTokens: number;
   readonly outputTokens: number;
+  /** Of clients' requests: answered, and failed for a reason of this region's. Others count as neither. */
+  readonly answered: number;
+  readonly failed: number;
+};
+
+/** What one request adds when it has ended. */
+export type Settled = {
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly edge: "answered" | "failed" | "nothing";
 };
 
 export function totalsBufferBytes(stripes = 1): number {
   return stripes * fieldsPerStripe * Float64Array.BYTES_PER_ELEMENT;
 }
 
-/** @example totals.begun(); … totals.settled(usage); totals.read() // → { live: 0, requests: 1, … } */
+/** @example totals.begun(); … totals.settled({ inputTokens, outputTokens, edge }); totals.read() // → { live: 0, requests: 1, … } */
 export class EngineTotals {
   readonly #cells: Float64Array;
   readonly #own: number;
@@ -40,10 +57,11 @@ export class EngineTotals {
     this.#add(fields.requests, 1);
   }
 
-  settled(usage: { readonly inputTokens: number; readonly outputTokens: number }): void {
+  settled({ inputTokens, outputTokens, edge }: Settled): void {
     this.#add(fields.live, -1);
-    this.#add(fields.inputTokens, usage.inputTokens);
-    this.#add(fields.outputTokens, usage.outputTokens);
+    this.#add(fields.inputTokens, inputTokens);
+    this.#add(fields.outputTokens, outputTokens);
+    if (edge !== "nothing") this.#add(fields[edge], 1);
   }
 
   /** Over all threads. */
@@ -60,6 +78,8 @@ export class EngineTotals {
       requests: sum(fields.requests),
       inputTokens: sum(fields.inputTokens),
       outputTokens: sum(fields.outputTokens),
+      answered: sum(fields.answered),
+      failed: sum(fields.failed),
     };
   }
 

@@ -7,7 +7,7 @@ export {
   createActivations,
 } from "./activations.ts";
 export { Demand } from "./demand.ts";
-export { EngineTotals, type Totals } from "./engine-totals.ts";
+export { EngineTotals, type Settled, type Totals } from "./engine-totals.ts";
 export {
   createLoadBuffers,
   type LoadBuffers,

@@ -111,8 +111,11 @@ test("totals are sums over threads, and tell each thread's share of the requests
   one?.begun();
   one?.begun();
   other?.begun();
-  one?.settled({ inputTokens: 5_000_000_000, outputTokens: 7 });
-  const expected = { live: 2, requests: 3, inputTokens: 5_000_000_000, outputTokens: 7 };
+  one?.settled({ inputTokens: 5_000_000_000, outputTokens: 7, edge: "answered" });
+  other?.settled({ inputTokens: 0, outputTokens: 0, edge: "failed" });
+  other?.settled({ inputTokens: 0, outputTokens: 0, edge: "nothing" });
+  const tokens = { inputTokens: 5_000_000_000, outputTokens: 7 };
+  const expected = { live: 0, requests: 3, ...tokens, answered: 1, failed: 1 };
   expect([one?.read(), other?.read()]).toEqual([expected, expected]);
   expect(other?.requestsByStripe()).toEqual([2, 1]);
 });
@@ -120,6 +123,6 @@ test("totals are sums over threads, and tell each thread's share of the requests
 test("totals that nobody shares count alone", () => {
   const totals = new EngineTotals();
   totals.begun();
-  expect(totals.read()).toEqual({ live: 1, requests: 1, inputTokens: 0, outputTokens: 0 });
+  expect(totals.read()).toMatchObject({ live: 1, requests: 1, inputTokens: 0, outputTokens: 0 });
   expect(new EngineTotals().read().requests).toBe(0);
 });

@@ -17,11 +17,11 @@ export {
 export { FirstTokenFits } from "./first-token-fits.ts";
 export { type DuePath, PathPlan, type PathRequest, pathLimitMs } from "./path-plan.ts";
 export {
-  digestFreshMs,
   type RegionStanding,
   type RegionStateView,
   type RegionView,
   rankRegions,
+  regionStanding,
 } from "./region-order.ts";
 export { RegionPaths, regionPathsBytes, type ToldPool } from "./region-paths.ts";
 export { SentAway } from "./sent-away.ts";

@@ -1,8 +1,7 @@
 // In which order other regions are asked: known to have room, then not known, then known to have none; of equals who
-// answers soonest.
+// answers soonest. The older a region's word is, the later it counts.
 
-/** A digest older than this says nothing about now. Heartbeats come more often. */
-export const digestFreshMs = 15_000;
+import { trustAt } from "../sync/index.ts";
 
 /** What is known of a region. */
 export type RegionView = {
@@ -16,7 +15,10 @@ export type RegionStateView = {
   readonly draining: boolean;
   /** Age of the region's digest now, the age of the frame included. */
   readonly ageMs: number;
-  /** Backends that may answer, over the models in question; undefined: the frame does not say. */
+  /**
+   * Backends that may answer, over the models in question, discounted by the digest's age; undefined: the frame does not
+   * say.
+   */
   readonly available: number | undefined;
 };
 
@@ -24,6 +26,7 @@ export type RegionStanding = "available" | "unknown" | "exhausted";
 
 export type RankedRegion = {
   readonly name: string;
+  /** Divided by the trust in a word that ages: one of half its worth counts as twice as late. */
   readonly firstTokenMs: number;
   readonly standing: RegionStanding;
 };
@@ -33,15 +36,20 @@ export function rankRegions(regions: readonly RegionView[]): readonly RankedRegi
   const ranked: RankedRegion[] = [];
   for (const { name, firstTokenMs, state } of regions) {
     const standing = regionStanding(state);
-    if (standing !== "draining") ranked.push({ name, firstTokenMs, standing });
+    if (standing === "draining") continue;
+    const trust = standing === "unknown" ? 1 : trustAt(state?.ageMs ?? 0);
+    ranked.push({ name, firstTokenMs: firstTokenMs / trust, standing });
   }
   return ranked.sort(compareRanks);
 }
 
-/** Exhausted regions stay in the list, last: their refusal costs one round trip, a wrong digest would cost the request. */
-function regionStanding(state: RegionStateView | undefined): RegionStanding | "draining" {
+/**
+ * What its digest says, as far as that still says anything. Exhausted regions stay in the list, last: their refusal costs
+ * one round trip, a wrong digest would cost the request.
+ */
+export function regionStanding(state: RegionStateView | undefined): RegionStanding | "draining" {
   if (state?.draining === true) return "draining";
-  if (state === undefined || state.ageMs > digestFreshMs) return "unknown";
+  if (state === undefined || trustAt(state.ageMs) === 0) return "unknown";
   if (state.available === undefined) return "unknown";
   return state.available > 0 ? "available" : "exhausted";
 }

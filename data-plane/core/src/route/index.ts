@@ -1,5 +1,6 @@
 // Which route a request takes.
 
+export { ownTenant } from "./direct-route.ts";
 export { allowsRegion } from "./residency.ts";
 export {
   goesAbroad,

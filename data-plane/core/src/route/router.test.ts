@@ -2,6 +2,7 @@ import { seededRandom } from "@meridian/proto/base";
 import { type RouteView, routeDefaults } from "@meridian/proto/snapshot";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { ownTenant } from "./direct-route.ts";
 import { allowsRegion } from "./residency.ts";
 import { orderTargets, type RouteFacts, Router } from "./router.ts";
 import { sessionOf } from "./session.ts";
@@ -75,6 +76,13 @@ test.each(["nope", "llama-400b", ""])(
     expect(router(routes).mayResolve("acme", model)).toBe(false);
   },
 );
+
+test("the proxies' own requests take the direct route, past all routes", () => {
+  const made = router([route("x", { match: { ...anything, tenants: ["acme"] } })]);
+  expect(made.resolve(asking(ownTenant, "nomic"))?.route.name).toBe("direct");
+  expect(made.resolve(asking(ownTenant, "nope"))).toBeUndefined();
+  expect(made.resolve(asking("bolt", "nomic"))).toBeUndefined();
+});
 
 test("what no route matches has none; without any routes every model has the direct one", () => {
   expect(

@@ -4,7 +4,7 @@
 import type { Random } from "@meridian/proto/base";
 import { matchesPattern } from "@meridian/proto/policy";
 import type { ProtocolName, RouteView, TargetView } from "@meridian/proto/snapshot";
-import { directRoute } from "./direct-route.ts";
+import { directRoute, ownTenant } from "./direct-route.ts";
 import { HeaderClasses, matchesHeaders, type RouteHeaders } from "./header-classes.ts";
 
 /** What the router needs of a policy. */
@@ -94,7 +94,7 @@ function resolveRoute(policy: RoutingPolicy, facts: RouteFacts): ResolvedRoute |
   const model = modelOf(policy, asked);
   const names = { tenant: facts.tenant, asked, model };
   const route =
-    policy.routes.length === 0
+    policy.routes.length === 0 || facts.tenant === ownTenant
       ? directRoute
       : policy.routes.find((each) => matchesNames(each, names) && matchesPlace(each, facts));
   if (route === undefined) return undefined;

@@ -17,5 +17,5 @@ export {
   type ReportEvent,
   type ReportLane,
 } from "./report-lane.ts";
-export { stateAge } from "./state-age.ts";
+export { stateAge, trustAt } from "./state-age.ts";
 export { createSync, type Sync } from "./sync.ts";

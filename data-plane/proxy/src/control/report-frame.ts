@@ -2,6 +2,7 @@
 
 import { create } from "@bufbuild/protobuf";
 import type { EngineReport, PoolTotals, TargetReport } from "@meridian/data-core/engine";
+import type { Instant } from "@meridian/proto/base";
 import {
   type BackendReport,
   BackendReportSchema,
@@ -14,7 +15,11 @@ import {
 import type { ProbeCounts } from "../probe/prober.ts";
 
 export type ReportMaker = {
-  readonly make: (sequence: bigint, report: EngineReport, draining: boolean) => ReportFrame;
+  readonly make: (
+    sequence: bigint,
+    report: EngineReport,
+    at: { readonly draining: boolean; readonly now: Instant },
+  ) => ReportFrame;
 };
 
 /** What the prober counted of a backend since it started; undefined: this proxy has not probed it. */
@@ -22,17 +27,38 @@ export type ProbeReadings = (backend: string) => ProbeCounts | undefined;
 
 const neverMs = 0xffff_ffff;
 
-/** Counts of a report that is lost on its way are lost: counting them twice could raise a false alarm. */
-export function createReportMaker(node: Node, probes: ProbeReadings): ReportMaker {
+/** What was seen longer ago says nothing about now. */
+const countedMs = 10_000;
+
+/**
+ * Counts of a report that is lost on its way are lost: counting them twice could raise a false alarm. So are those of a
+ * time without a control plane: hours of them would come as if they were of one second.
+ */
+export function createReportMaker(
+  node: Node,
+  probes: ProbeReadings,
+  startedAt: Instant,
+): ReportMaker {
   let former = new Map<string, Reading>();
   let formerPools = new Map<string, PoolTotals>();
+  let madeAt = startedAt;
   return {
-    make: (sequence, report, draining) => {
-      const now = report.backends.map((each) => ({ ...each, probe: copyOf(probes(each.name)) }));
-      const backends = now.map((each) => difference(former.get(each.name), each));
-      former = new Map(now.map((each) => [each.name, each]));
+    make: (sequence, report, { draining, now }) => {
+      const readings = report.backends.map((each) => ({
+        ...each,
+        probe: copyOf(probes(each.name)),
+      }));
+      const current = new Map(readings.map((each) => [each.name, each]));
+      const currentPools = new Map(report.pools.map((each) => [each.model, each]));
+      if (now - madeAt > countedMs) {
+        former = current;
+        formerPools = currentPools;
+      }
+      const backends = readings.map((each) => difference(former.get(each.name), each));
       const pools = report.pools.flatMap((each) => poolReport(formerPools.get(each.model), each));
-      formerPools = new Map(report.pools.map((each) => [each.model, each]));
+      former = current;
+      formerPools = currentPools;
+      madeAt = now;
       return create(ReportFrameSchema, {
         node,
         sequence,

@@ -28,7 +28,7 @@ export class Reporter {
   constructor(options: ReporterOptions) {
     this.#options = options;
     this.#lane = createReportLane(options.random);
-    this.#maker = createReportMaker(options.node, options.probes);
+    this.#maker = createReportMaker(options.node, options.probes, options.clock.now());
   }
 
   /** These streams' control plane answers. Harmless when it is told again. */
@@ -65,7 +65,8 @@ export class Reporter {
         return;
       case "report": {
         const { engine, draining } = this.#options.report();
-        this.#reports?.send(this.#maker.make(command.sequence, engine, draining));
+        const at = { draining, now: this.#options.clock.now() };
+        this.#reports?.send(this.#maker.make(command.sequence, engine, at));
         return;
       }
       default:

@@ -19,6 +19,7 @@ import {
   StateFrameSchema,
   type StateRequest,
   SyncService,
+  Verdict,
 } from "@meridian/proto/gen/sync_pb";
 import { serviceDefinition } from "@meridian/proto/grpc";
 import { makePush } from "@meridian/proto/snapshot";
@@ -40,6 +41,7 @@ export class TestControlPlane {
   readonly #streams = new Set<ServerDuplexStream<PolicyRequest, PolicyPush>>();
   #snapshot: Snapshot | undefined;
   #draining: readonly string[] = [];
+  #healthy: readonly string[] = [];
 
   constructor(tls: TlsFiles) {
     this.#tls = tls;
@@ -94,6 +96,11 @@ export class TestControlPlane {
     this.#draining = regions;
   }
 
+  /** Backends of which it says that they are well, whatever is reported, from the next frame on. */
+  praise(backends: readonly string[]): void {
+    this.#healthy = backends;
+  }
+
   #servePolicy(call: ServerDuplexStream<PolicyRequest, PolicyPush>): void {
     this.#streams.add(call);
     call.on("error", () => this.#streams.delete(call));
@@ -119,6 +126,7 @@ export class TestControlPlane {
           sequence,
           storeReachable: true,
           regions: this.#draining.map((name) => ({ name, draining: true })),
+          backends: this.#healthy.map((name) => ({ name, verdict: Verdict.healthy, share: 1_000 })),
           ...(version === undefined ? {} : { policy: version }),
         }),
       );

@@ -16,7 +16,7 @@ type Attempt = ExplainedOutcome["attempts"][number];
 type Candidate = Attempt["candidate"];
 
 /** Numbers of one request; NaN stands for undefined. */
-const numbersEach = 14;
+const numbersEach = 15;
 /** Words of one request; the empty one stands for undefined. */
 const wordsEach = 13;
 const noneConsidered: Considered = { names: [], scores: [] };
@@ -50,6 +50,7 @@ export class DecisionColumns {
     numbers[from + 3] = finished.ownMs;
     numbers[from + 4] = finished.status;
     numbers[from + 5] = finished.stream ? 1 : 0;
+    numbers[from + 14] = finished.heldMs;
     const attempt = outcome?.attempts[0];
     this.#candidates[at] = attempt?.candidate;
     if (outcome === undefined || attempt === undefined) return;
@@ -95,6 +96,7 @@ export class DecisionColumns {
       durationMs: number(1),
       firstTokenMs: known(number(2)),
       ownMs: number(3),
+      heldMs: number(14),
       status: number(4),
       stream: number(5) === 1,
       outcome: this.#readOutcome(at, word, number),

@@ -64,6 +64,7 @@ export function decisionRecord(
     ...(firstTokenMs === undefined ? {} : { firstTokenMs: rounded(firstTokenMs) }),
     durationMs: rounded(finished.durationMs),
     ownMs: rounded(finished.ownMs),
+    heldMs: rounded(finished.heldMs),
     continued: outcome?.attempts.some(hasContinued) ?? false,
     estimatedInputTokens: outcome?.facts.inputTokens ?? 0,
   });

@@ -76,6 +76,7 @@ export function finished(id: string, more: Partial<FinishedExchange> = {}): Fini
     arrivedAtMs: 1_700_000_000_000,
     revision: "1.42",
     ownMs: 0.3,
+    heldMs: 0,
     errorCode: undefined,
     kind: "chat",
     tenant: "acme",

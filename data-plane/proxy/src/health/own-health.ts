@@ -1,5 +1,5 @@
 // What this proxy finds out about its region's backends by itself: it probes those that it is to probe, and judges all of
-// them each second. Its verdicts are followed while no control plane speaks; in the main thread, for all threads.
+// them each second. Its verdicts are followed where no control plane speaks; in the main thread, for all threads.
 
 import { type EngineReport, isAlone, type TargetReport } from "@meridian/data-core/engine";
 import { judgeTickMs, OwnJudge, type ToldVerdict } from "@meridian/data-core/health";
@@ -117,11 +117,11 @@ export class OwnHealth {
     }
     this.#seen = seen;
     this.#rates = rates;
-    const told = (backend: string) => seen.get(backend)?.target.told;
-    const given = { isAlone: isAlone(report.stateAgeMs), told };
-    const verdicts = this.#judge.tick(counts, given, clock.now());
-    if (given.isAlone) listeners.judge(verdicts);
-    this.#tell(verdicts, given.isAlone);
+    const heard = (backend: string) => seen.get(backend)?.target.heard;
+    const verdicts = this.#judge.tick(counts, heard, clock.now());
+    // Each second, whoever is followed: when the control plane's word ages there is one to take its place.
+    listeners.judge(verdicts);
+    this.#tell(verdicts, isAlone(report.stateAgeMs));
   }
 
   /** Who is not alone has a control plane that tells. */
@@ -147,11 +147,15 @@ export class OwnHealth {
     };
   }
 
-  /** Where a backend has to prove itself to this proxy alone, nobody else's probes help. */
+  /**
+   * Where a backend has to prove itself to this proxy alone, nobody else's probes help. Before the first tick it is not
+   * known who probes: a fleet that starts does not ask everybody's canaries.
+   */
   #isProber(target: TargetReport | undefined): boolean {
-    if (target === undefined || target.probers.length === 0) return true;
+    if (target === undefined) return false;
+    if (target.probers.length === 0) return true;
     if (target.probers.includes(this.#options.id)) return true;
-    return this.#isAlone === true && target.told?.isProving === true;
+    return target.heard === undefined && target.told?.isProving === true;
   }
 
   #needOf(backend: string, target: TargetReport | undefined): ProbeStanding["need"] {

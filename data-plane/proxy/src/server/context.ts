@@ -12,6 +12,7 @@ import type {
 } from "./data-server-options.ts";
 import type { Deadlines } from "./deadlines.ts";
 import type { Exchange } from "./exchange.ts";
+import type { HeldExchanges } from "./held-exchanges.ts";
 
 export type ServerContext = {
   readonly engine: Engine;
@@ -23,6 +24,7 @@ export type ServerContext = {
   readonly protocol: ClientProtocol;
   readonly upstreams: Upstreams;
   readonly deadlines: Deadlines;
+  readonly held: HeldExchanges;
   readonly isDraining: () => boolean;
   readonly newRequestId: () => string;
   /** Goes on with a later stage of the pipeline. */

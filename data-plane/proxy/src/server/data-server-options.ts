@@ -1,6 +1,6 @@
 // What a data server is given.
 
-import type { Engine, Outcome } from "@meridian/data-core/engine";
+import type { Engine, Outcome, ShadowSkip } from "@meridian/data-core/engine";
 import type { Clock, Random } from "@meridian/proto/base";
 import type { PeerTls } from "../upstream/upstreams.ts";
 
@@ -38,6 +38,23 @@ export type RequestLogger = {
 /** Told once per request, on every ending. */
 export type RequestMetrics = {
   readonly finished: (exchange: FinishedExchange) => void;
+  /** Copies for models that are tried out are counted by themselves: no client has asked for them. */
+  readonly shadowed: (shadow: FinishedShadow) => void;
+  readonly shadowSkipped: (skipped: SkippedShadow) => void;
+};
+
+export type SkippedShadow = {
+  readonly route: string;
+  readonly model: string;
+  readonly reason: ShadowSkip;
+};
+
+export type FinishedShadow = {
+  readonly route: string;
+  readonly model: string;
+  /** `cut`: it was in a client's way, too long, or the proxy stopped. */
+  readonly outcome: "complete" | "rejected" | "failed" | "cut";
+  readonly firstTokenMs: number | undefined;
 };
 
 /** Keeps the record of each request, so that it can be explained later. Told once per request, on every ending. */
@@ -51,8 +68,10 @@ export type FinishedExchange = {
   readonly arrivedAtMs: number;
   /** Version of the policy in force at its end. */
   readonly revision: string;
-  /** Time of our own in milliseconds: neither waiting for an upstream nor for the client's body. */
+  /** Time of our own in milliseconds: neither waiting for a place, nor for an upstream, nor for the client's body. */
   readonly ownMs: number;
+  /** How long it was held for a place, in milliseconds. */
+  readonly heldMs: number;
   readonly kind: string;
   readonly tenant: string;
   /** The model as the policy knows it, or "unknown": never free text of a client. */

@@ -10,6 +10,7 @@ import type { ServerContext } from "./context.ts";
 import type { DataServerOptions } from "./data-server-options.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { Exchange } from "./exchange.ts";
+import { HeldExchanges } from "./held-exchanges.ts";
 import { closeIdle, createClientApp, createPeerApp, refuseExchange } from "./http-app.ts";
 
 export type DataServer = {
@@ -85,6 +86,7 @@ class RunningServer {
       protocol: openai,
       upstreams: new Upstreams(options.peerTls, settings.peerVia),
       deadlines: new Deadlines(clock),
+      held: new HeldExchanges(engine),
       isDraining: () => this.#draining,
       newRequestId: () => `${this.#idPrefix}${(++this.#ids).toString(36).padStart(6, "0")}`,
       resume,

@@ -108,6 +108,11 @@ export class Exchange implements CallListener {
     this.#step({ kind: "tick" });
   }
 
+  /** There may be a place for it now. */
+  room(): void {
+    this.#step({ kind: "room" });
+  }
+
   /** Sends the head and what is held of the committed call. */
   relay(): void {
     const { attempts, call } = this;
@@ -219,10 +224,17 @@ export class Exchange implements CallListener {
     if (attempts === undefined) return;
     const now = context.clock.now();
     const commands = attempts.step(event, now);
-    if (commands.length === 0) return;
+    if (commands.length > 0) this.#carryOutAll(commands, now);
+    // Whatever happened may have freed a place for somebody else.
+    context.held.wake();
+  }
+
+  #carryOutAll(commands: readonly AttemptCommand[], now: Instant): void {
     if (!this.answer.started) this.timing.run(now);
     for (const command of commands) this.#carryOut(command);
-    if (!this.answer.started) this.timing.wait(context.clock.now());
+    if (this.answer.started) return;
+    const isHeld = commands[0]?.kind === "hold";
+    this.timing.wait(this.context.clock.now(), isHeld ? "queue" : "upstream");
   }
 
   #carryOut(command: AttemptCommand): void {
@@ -231,6 +243,7 @@ export class Exchange implements CallListener {
         this.#call(command.attempt, command.choice, command.role);
         return;
       case "hold":
+        if (this.attempts !== undefined) this.context.held.add(this.attempts, this);
         return;
       case "cancel":
         this.#live.take(command.attempt)?.cancel();

@@ -10,7 +10,7 @@ import {
 import type { Instant } from "@meridian/proto/base";
 import { type DecodedRequest, hashPrefix } from "@meridian/wire";
 import type { Exchange } from "./exchange.ts";
-import { hop, readDeadlineMs, readQueueMaxMs, upstreamPath } from "./wire-headers.ts";
+import { hop, readDeadlineMs, readHopHead, readQueueMaxMs, upstreamPath } from "./wire-headers.ts";
 
 const noPrefix: readonly number[] = [];
 
@@ -40,6 +40,34 @@ export function requestFacts(
     headers: headersOf(exchange, serving),
     queueMaxMs: arrival.arrivedFrom === undefined ? undefined : readQueueMaxMs(request.headers),
     prefix: serving?.readsPrefix === true ? prefixOf(exchange, decoded) : noPrefix,
+  };
+}
+
+/**
+ * What the head alone tells of a request that another region sent, where that is enough to refuse it for the queue here:
+ * then its body need not come first, which takes several round trips where prompts are long. undefined: it is not.
+ */
+export function factsOfHead(exchange: Exchange, now: Instant): RequestFacts | undefined {
+  const { arrival, context, request, tenant } = exchange;
+  const told = readHopHead(request.headers);
+  if (arrival.arrivedFrom === undefined || told === undefined) return undefined;
+  return {
+    requestId: arrival.requestId,
+    tenant,
+    kind: arrival.kind,
+    model: told.model,
+    stream: false,
+    inputTokens: told.tokens,
+    outputTokensMax: 0,
+    arrivedFrom: arrival.arrivedFrom,
+    timeoutMs: timeLeftMs(exchange, now),
+    continuable: false,
+    isContinuation: request.headers[hop.continues] === "1",
+    protocol: "openai",
+    path: upstreamPath(arrival.kind),
+    headers: headersOf(exchange, context.engine.serving()),
+    queueMaxMs: told.queueMaxMs,
+    prefix: noPrefix,
   };
 }
 

@@ -60,6 +60,7 @@ function finishedExchange(
     arrivedAtMs: exchange.context.clock.wall() - (now - startedAt),
     revision: exchange.context.engine.serving()?.revision ?? "none",
     ownMs: exchange.timing.ownMs,
+    heldMs: exchange.attempts?.heldMs(now) ?? 0,
     errorCode: exchange.errorCode,
     kind: arrival.kind,
     tenant: exchange.tenant,

@@ -17,6 +17,9 @@ export const hop = {
   continues: "x-meridian-continues",
   /** The longest queue, in milliseconds, that the sender still gains by. */
   queueMax: "x-meridian-queue-max-ms",
+  /** With it: the model and about how many tokens, so that it can be refused before its body has come. */
+  model: "x-meridian-model",
+  tokens: "x-meridian-tokens",
   /** In a refusal: how long the request would have waited. */
   queue: "x-meridian-queue-ms",
 } as const;
@@ -57,7 +60,7 @@ export function upstreamHeaders(
   }
   if (candidate.kind === "peer") {
     addHopHeaders(exchange, headers);
-    if (queueMaxMs !== undefined) headers.push(hop.queueMax, String(queueMaxMs));
+    if (queueMaxMs !== undefined) addQueueHeaders(exchange, headers, queueMaxMs);
     if (isContinuation) headers.push(hop.continues, "1");
   }
   return headers;
@@ -70,6 +73,13 @@ function addHopHeaders(exchange: Exchange, headers: HeaderList): void {
   headers.push(hop.tenant, exchange.tenant, hop.from, context.settings.region);
   const leftMs = (attempts?.deadlineAt() ?? Number.POSITIVE_INFINITY) - context.clock.now();
   if (Number.isFinite(leftMs)) headers.push(hop.timeout, String(Math.max(1, Math.ceil(leftMs))));
+}
+
+/** Models' names may hold what headers can't. */
+function addQueueHeaders({ facts }: Exchange, headers: HeaderList, queueMaxMs: number): void {
+  if (facts === undefined) return;
+  headers.push(hop.queueMax, String(queueMaxMs), hop.model, encodeURIComponent(facts.model));
+  headers.push(hop.tokens, String(facts.inputTokens + (facts.outputTokensMax ?? 0)));
 }
 
 /** The head of an answer that an upstream gave. */
@@ -146,6 +156,27 @@ export function readDeadlineMs(headers: IncomingHttpHeaders): number | undefined
 export function readQueueMaxMs(headers: IncomingHttpHeaders): number | undefined {
   const value = headers[hop.queueMax];
   return typeof value === "string" && /^\d{1,8}$/.test(value) ? Number(value) : undefined;
+}
+
+/** Between proxies alone: enough to refuse a request by. undefined: something is missing, or is not fit. */
+export function readHopHead(
+  headers: IncomingHttpHeaders,
+): { readonly model: string; readonly tokens: number; readonly queueMaxMs: number } | undefined {
+  const queueMaxMs = readQueueMaxMs(headers);
+  const tokens = headers[hop.tokens];
+  const model = decoded(headers[hop.model]);
+  if (queueMaxMs === undefined || model === undefined) return undefined;
+  if (typeof tokens !== "string" || !/^\d{1,8}$/.test(tokens)) return undefined;
+  return { model, tokens: Number(tokens), queueMaxMs };
+}
+
+function decoded(value: HeaderValue): string | undefined {
+  if (typeof value !== "string") return undefined;
+  try {
+    return decodeURIComponent(value);
+  } catch {
+    return undefined;
+  }
 }
 
 type HeaderValue = string | string[] | undefined;

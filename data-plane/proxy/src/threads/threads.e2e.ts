@@ -197,6 +197,27 @@ test("what one thread ejects the other one does not ask", async () => {
   }
 });
 
+test("this proxy's own verdict is followed by both threads, where the control plane has none", async () => {
+  const ill: Script = (request, response) => {
+    if (request.method === "GET") response.writeHead(500).end();
+    else answer(request, response);
+  };
+  const [bad, good] = [await upstream(ill), await upstream(answer)];
+  const program = await proxy(await controlPlane(policy(1, bad, good))).ready();
+  const verdict = () => metric(program, "meridian_backend_verdict", '"b0"');
+  const asked = () => metric(program, "meridian_attempts_total", 'target="b0"');
+  await vi.waitFor(async () => expect(await verdict()).toBe(0), deadline);
+  // It may have been told to one thread a moment before the other one.
+  await vi.waitFor(async () => {
+    const before = [await asked(), await servedBy(program)] as const;
+    const replies = await Promise.all(Array.from({ length: 16 }, () => chat(program)));
+    expect(new Set(replies.map((each) => each.status))).toEqual(new Set([200]));
+    const after = [await asked(), await servedBy(program)] as const;
+    expect(after[0]).toBe(before[0]);
+    expect(after[1].every((each, thread) => each > (before[1][thread] ?? 0))).toBe(true);
+  }, deadline);
+});
+
 test("SIGTERM lets the live streams of both threads end, refuses new requests, and exits with 0", async () => {
   const finish: (() => void)[] = [];
   const streaming = await upstream((_, response) => {

@@ -10,6 +10,9 @@ import { type Dispatcher, Pool } from "undici";
 /** PEM. One identity serves as client to other regions' proxies and as server towards them. */
 export type PeerTls = { readonly ca: Buffer; readonly cert: Buffer; readonly key: Buffer };
 
+/** What connections are made to. */
+export type UpstreamTarget = Pick<Candidate, "kind" | "region" | "origin">;
+
 /** How long a connection attempt may hang; a request gives up on it sooner, by its route's own limit. */
 const connectTimeoutMs = 5_000;
 /** Idle peer connections outlive the pause between two warming requests. */
@@ -30,7 +33,7 @@ export class Upstreams {
   }
 
   /** Opens what is new, closes what is gone; requests under way on a closed pool run to their end. */
-  refresh(candidates: readonly Candidate[]): void {
+  refresh(candidates: readonly UpstreamTarget[]): void {
     const wanted = new Set(candidates.map(poolKey));
     for (const [key, pool] of this.#pools) {
       if (wanted.has(key)) continue;
@@ -44,7 +47,7 @@ export class Upstreams {
     this.#warming ??= setInterval(() => this.#warm(), warmEveryMs).unref();
   }
 
-  pool(candidate: Candidate): Pool {
+  pool(candidate: UpstreamTarget): Pool {
     const held = this.#pools.get(poolKey(candidate));
     if (held !== undefined) return held;
     const pool = new Pool(this.#reach(candidate), this.#poolOptions(candidate));
@@ -61,13 +64,13 @@ export class Upstreams {
     await Promise.all(pools.map((pool) => pool.destroy()));
   }
 
-  #reach(candidate: Candidate): string {
+  #reach(candidate: UpstreamTarget): string {
     if (candidate.kind === "backend") return candidate.origin;
     const way = this.#peerVia.get(candidate.origin.replace(/^https:\/\//, ""));
     return way === undefined ? candidate.origin : `https://${way}`;
   }
 
-  #poolOptions(candidate: Candidate): Pool.Options {
+  #poolOptions(candidate: UpstreamTarget): Pool.Options {
     // Time is kept by the attempts: undici's own limits are off.
     const shared = { pipelining: 1, headersTimeout: 0, bodyTimeout: 0, allowH2: false };
     if (candidate.kind === "backend") return { ...shared, connect: { timeout: connectTimeoutMs } };
@@ -94,7 +97,7 @@ export class Upstreams {
 }
 
 /** A pool trusts one region's proxies; an address that changes its region gets another pool. */
-function poolKey({ kind, region, origin }: Candidate): string {
+function poolKey({ kind, region, origin }: UpstreamTarget): string {
   return kind === "peer" ? `${region} ${origin}` : origin;
 }
 

@@ -1,13 +1,15 @@
 // What a proxy learns of a model server from its failures: many in a row keep it out, but only those that are its own.
 
 import { ask } from "../ask.ts";
-import { type Bed, type Lane, modelOf } from "../matrix/bed.ts";
+import { type Bed, healthLaneOf, healthModelOf, type Lane } from "../matrix/bed.ts";
 import type { FaultRule } from "../matrix/cell.ts";
 import type { CellResult } from "../matrix/run-cell.ts";
 import { addFaults, callsSeen, callsSoFar, removeFaults } from "../matrix/simulator.ts";
 import type { Reading } from "../question.ts";
 
 export type HealthCell = {
+  /** Which server it has to itself. */
+  readonly number: number;
   readonly name: string;
   readonly rule: FaultRule;
   readonly reading: Reading;
@@ -23,7 +25,7 @@ type Standing = "out" | "in" | "last";
 /** More than any bound of the fast path (data-plane/core/src/health). */
 const failures = 14;
 const turnsMax = 60;
-const backMs = 60_000;
+const readyMs = 60_000;
 
 export function healthCells(): readonly HealthCell[] {
   const status = (code: number, standing: Standing, more: object = {}) =>
@@ -34,7 +36,7 @@ export function healthCells(): readonly HealthCell[] {
     );
   const token = (kind: string, place: number) =>
     one(`${kind} ${place}`, { kind: `${kind}-at-token`, token: place }, "iterator", "out");
-  return [
+  const cells = [
     ...[400, 413, 422, 408].flatMap((code) => status(code, "in")),
     ...status(404, "last"),
     ...status(400, "last", { code: "model_not_found" }),
@@ -46,24 +48,32 @@ export function healthCells(): readonly HealthCell[] {
     one("no-usage", { kind: "no-usage" }, "iterator", "in"),
     one("no-sentinel", { kind: "no-sentinel" }, "iterator", "in"),
   ];
+  return cells.map((cell, number) => ({ ...cell, number }));
 }
 
-function both(name: string, rule: FaultRule, standing: Standing): readonly HealthCell[] {
+/** All of them, where one run has cells of different numbers. */
+export const healthCellsMax = healthCells().length;
+
+type Unnumbered = Omit<HealthCell, "number">;
+
+function both(name: string, rule: FaultRule, standing: Standing): readonly Unnumbered[] {
   return [one(name, rule, "iterator", standing), one(name, rule, "whole", standing)];
 }
 
-function one(name: string, rule: FaultRule, reading: Reading, standing: Standing): HealthCell {
+function one(name: string, rule: FaultRule, reading: Reading, standing: Standing): Unnumbered {
   const mode = reading === "whole" ? "whole" : "stream";
   return { name: `health ${name} ${mode}`, rule, reading, standing };
 }
 
-export async function runHealthCell(bed: Bed, lane: Lane, cell: HealthCell): Promise<CellResult> {
+export async function runHealthCell(bed: Bed, cell: HealthCell): Promise<CellResult> {
   const startedAt = performance.now();
-  const model = modelOf(lane, "plain", 2);
-  // The third server is in pools of three alone: one that is all of a pool is never kept out.
+  const lane = healthLaneOf(cell.number, bed.lanes);
+  if (lane === undefined) throw new Error("there is no lane");
+  // One that is all of a pool is never kept out: two others stand beside it.
   const [, , port = 0] = lane.ports;
-  const server: Server = { bed, lane, model, port, backend: `lane-${lane.number}-c` };
-  await comesBack(server);
+  const model = healthModelOf(cell.number);
+  const server: Server = { bed, lane, model, port };
+  await answers(server);
   const after = await callsSoFar(lane.control);
   await addFaults(lane.control, [{ ...cell.rule, model, port }]);
   let met = 0;
@@ -79,7 +89,6 @@ export async function runHealthCell(bed: Bed, lane: Lane, cell: HealthCell): Pro
     standing === cell.standing && met > 0
       ? []
       : [`health: expected ${cell.standing}, saw ${standing} after ${met} failures`];
-  await comesBack(server);
   return { name: cell.name, differences, tookMs: performance.now() - startedAt, records: 0 };
 }
 
@@ -88,7 +97,6 @@ type Server = {
   readonly lane: Lane;
   readonly model: string;
   readonly port: number;
-  readonly backend: string;
 };
 
 function question({ bed, model }: Server, reading: Reading, tokens: number) {
@@ -96,22 +104,23 @@ function question({ bed, model }: Server, reading: Reading, tokens: number) {
   return ask({ endpoint: bed.endpoint, model, prompt: "Well?", reading, more });
 }
 
-/** It has a success, and may be chosen: what one cell taught is not the next one's matter. */
-async function comesBack(server: Server): Promise<void> {
-  const { lane, port, backend } = server;
+/** It has a success, and may be chosen. */
+async function answers(server: Server): Promise<void> {
+  const { lane, port, model } = server;
   const after = await callsSoFar(lane.control);
-  const deadline = performance.now() + backMs;
+  const deadline = performance.now() + readyMs;
   for (;;) {
     await Promise.all([1, 2, 3].map(() => question(server, "whole", 1)));
     const calls = await callsSeen(lane.control, [port], after);
     const isWell = calls.some((each) => each.outcome === "completed");
     if (isWell && (await isAvailable(server))) return;
-    if (performance.now() > deadline) throw new Error(`${backend} did not come back`);
+    if (performance.now() > deadline) throw new Error(`${model} did not answer`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
 
-async function isAvailable({ bed, backend }: Server): Promise<boolean> {
+/** The server's backend has its model's name. */
+async function isAvailable({ bed, model }: Server): Promise<boolean> {
   const text = await (await fetch(`${bed.ops}/metrics`)).text();
-  return text.includes(`meridian_backend_available{backend="${backend}"} 1`);
+  return text.includes(`meridian_backend_available{backend="${model}"} 1`);
 }

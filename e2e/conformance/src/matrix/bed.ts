@@ -25,6 +25,8 @@ export type Bed = {
   readonly lanes: readonly Lane[];
   /** Base URL for clients. */
   readonly endpoint: string;
+  /** The other region's. */
+  readonly farEndpoint: string;
   /** Base URL of the proxy's health, metrics and decision records. */
   readonly ops: string;
   readonly logs: () => string;
@@ -54,12 +56,24 @@ export function poolOf(lane: Lane, family: Family, alternatives: Alternatives): 
   return isFar(family) ? [home, far] : lane.ports.slice(0, alternatives + 1);
 }
 
-function isFar(family: Family): boolean {
+/** The model of a cell about health: its last server is a backend of its own, as what is learned of it stays. */
+export function healthModelOf(cell: number): string {
+  return `health-${cell}`;
+}
+
+/** The lane in which a cell about health is run. */
+export function healthLaneOf(cell: number, lanes: readonly Lane[]): Lane | undefined {
+  return lanes[cell % lanes.length];
+}
+
+export function isFar(family: Family): boolean {
   return family === "abroad" || family === "onward";
 }
 
 export async function startBed(options: {
   readonly lanes: number;
+  /** Cells about health. */
+  readonly healthCells: number;
   /** Further backends, models and routes. */
   readonly policy?: (policy: PolicyDocument) => PolicyDocument;
 }): Promise<Bed> {
@@ -74,16 +88,17 @@ export async function startBed(options: {
       control: `http://127.0.0.1:${number % 2 === 0 ? portOfAppend : portOfFlag}`,
     }),
   );
+  const healthModels = Array.from({ length: options.healthCells }, (_, cell) =>
+    healthModelOf(cell),
+  );
   const simulators = [
     simulatorOf(
       lanes.filter((each) => each.number % 2 === 0),
-      portOfAppend,
-      "append",
+      { controlPort: portOfAppend, assistantPrefix: "append", healthModels },
     ),
     simulatorOf(
       lanes.filter((each) => each.number % 2 === 1),
-      portOfFlag,
-      "continue-final-message",
+      { controlPort: portOfFlag, assistantPrefix: "continue-final-message", healthModels },
     ),
   ].filter((each) => each !== undefined);
   const stopSimulators = () => Promise.all(simulators.map((each) => each.stop()));
@@ -93,7 +108,7 @@ export async function startBed(options: {
       regions: [...regions],
       backendsPerRegion: 0,
       policy: (policy) => {
-        const own = policyOf(policy, lanes);
+        const own = withHealthCells(policyOf(policy, lanes), lanes, options.healthCells);
         return options.policy?.(own) ?? own;
       },
     });
@@ -109,10 +124,11 @@ function bedOf(
   lanes: readonly Lane[],
   stopSimulators: () => Promise<unknown>,
 ): Bed {
-  const home = cluster.topology.regions[0]?.proxies[0];
+  const [home, far] = cluster.topology.regions.map((each) => each.proxies[0]);
   return {
     lanes,
     endpoint: `http://127.0.0.1:${home?.clientPort}`,
+    farEndpoint: `http://127.0.0.1:${far?.clientPort}`,
     ops: `http://127.0.0.1:${home?.opsPort}`,
     logs: () => cluster.logs(),
     stop: async () => {
@@ -125,14 +141,20 @@ function bedOf(
 /** One process stands for the servers of many lanes; undefined when there are none. */
 function simulatorOf(
   lanes: readonly Lane[],
-  controlPort: number,
-  assistantPrefix: (typeof prefixes)[number],
+  {
+    controlPort,
+    assistantPrefix,
+    healthModels,
+  }: {
+    readonly controlPort: number;
+    readonly assistantPrefix: (typeof prefixes)[number];
+    readonly healthModels: readonly string[];
+  },
 ): Program | undefined {
   if (lanes.length === 0) return undefined;
   const ports = lanes.flatMap((lane) => lane.ports.flatMap((port) => ["--port", String(port)]));
-  const models = lanes.flatMap((lane) =>
-    servesAny(lane).flatMap((model) => ["--model", `${model}:${size}`]),
-  );
+  const names = [...lanes.flatMap(servesAny), ...healthModels];
+  const models = names.flatMap((model) => ["--model", `${model}:${size}`]);
   return new Program({
     name: `matrix-simulator-${assistantPrefix}`,
     entry: entries.modelSimulator,
@@ -158,7 +180,47 @@ function policyOf(policy: PolicyDocument, lanes: readonly Lane[]): PolicyDocumen
       })),
     ),
   );
-  return { ...policy, backends: lanes.flatMap(backendsOf), models, routes: families.map(routeOf) };
+  return {
+    ...policy,
+    backends: lanes.flatMap(backendsOf),
+    models,
+    routes: families.map(routeOf),
+    // A server here fails in every cell: verdicts on it are to be as slow as they can be.
+    health: { falseAlarmsPerMonth: 0.001 },
+  };
+}
+
+/** For each cell two servers of its lane, and the third under a name of its own. */
+function withHealthCells(
+  policy: PolicyDocument,
+  lanes: readonly Lane[],
+  count: number,
+): PolicyDocument {
+  const cells = Array.from({ length: count }, (_, cell) => cell);
+  const helping = (backend: PolicyBackend) =>
+    cells.filter((cell) => {
+      const lane = healthLaneOf(cell, lanes);
+      return ["a", "b"].some((letter) => backend.name === `lane-${lane?.number}-${letter}`);
+    });
+  const own = cells.map(
+    (cell): PolicyBackend => ({
+      name: healthModelOf(cell),
+      region: regions[0],
+      url: `http://127.0.0.1:${healthLaneOf(cell, lanes)?.ports[2]}`,
+      serves: [{ model: healthModelOf(cell) }],
+    }),
+  );
+  const helpers = policy.backends.map((each) => ({
+    ...each,
+    serves: [...each.serves, ...helping(each).map((cell) => ({ model: healthModelOf(cell) }))],
+  }));
+  const route = { ...routeOf("plain"), name: "health", match: { models: ["health-*"] } };
+  return {
+    ...policy,
+    backends: [...helpers, ...own],
+    models: [...policy.models, ...cells.map((cell) => ({ name: healthModelOf(cell) }))],
+    routes: [...(policy.routes ?? []), route],
+  };
 }
 
 function backendsOf(lane: Lane): readonly PolicyBackend[] {

@@ -2,7 +2,7 @@
 
 import { ask } from "../ask.ts";
 import type { Asked, Question, Reading } from "../question.ts";
-import { type Bed, type Lane, modelOf, poolOf } from "./bed.ts";
+import { type Bed, isFar, type Lane, modelOf, poolOf } from "./bed.ts";
 import type { Cell, Family } from "./cell.ts";
 import { differences, type Evidence } from "./compare.ts";
 import { decisionOf } from "./decision.ts";
@@ -21,7 +21,10 @@ export type CellResult = {
 
 /** A port's fault meets a request once in two or three. */
 const triesMax = 40;
-const healMs = 45_000;
+const healMs = 120_000;
+
+/** So many good answers outweigh a failure in the test of outages (proto/src/health): no cell's failure is left over. */
+const healCalls = 3;
 
 /** A server is hedged once so many of its first tokens are known. */
 const warmCalls = 24;
@@ -123,39 +126,42 @@ export class LaneRunner {
     return found;
   }
 
-  /** Every server of the pool answers again, through the proxy: what a cell did to one is not the next one's matter. */
+  /** Every server of the pool answers again, through the proxies: what a cell did to one is not the next one's matter. */
   async #heal(cell: Cell): Promise<void> {
-    const { control } = this.#lane;
     const model = this.#modelOf(cell);
-    // Of another region's server nothing is asked while the own one answers.
+    const { endpoint, farEndpoint } = this.#bed;
     const pool = poolOf(this.#lane, cell.family, cell.alternatives);
-    const wanted = cell.family === "abroad" || cell.family === "onward" ? pool.slice(0, 1) : pool;
     const isCold = cell.family === "hedge" && !this.#warm.has(model);
-    const least = isCold ? warmCalls : 1;
+    const least = isCold ? warmCalls : healCalls;
+    // Of another region's server nothing is asked while the own one answers.
+    const own = isFar(cell.family) ? pool.slice(0, 1) : pool;
+    await this.#healPart(cell.family, { model, endpoint, ports: own, least });
+    const far = pool.slice(own.length);
+    await this.#healPart(cell.family, { model, endpoint: farEndpoint, ports: far, least });
+    this.#warm.add(model);
+  }
+
+  async #healPart(family: Family, { model, endpoint, ports, least }: Part): Promise<void> {
+    if (ports.length === 0) return;
+    const { control } = this.#lane;
     const after = await callsSoFar(control);
     const deadline = performance.now() + healMs;
     for (;;) {
-      await Promise.all(wanted.map(() => this.#probe(cell.family, model)));
-      const calls = await callsSeen(control, wanted, after);
-      const answered = wanted.map(
+      await Promise.all(ports.map(() => probe(family, endpoint, model)));
+      const calls = await callsSeen(control, ports, after);
+      const answered = ports.map(
         (port) => calls.filter((each) => each.outcome === "completed" && each.port === port).length,
       );
-      if (answered.every((count) => count >= least)) break;
+      if (answered.every((count) => count >= least)) return;
       if (performance.now() > deadline) {
         throw new Error(
           `${model}: its servers did not come back; they answered ${answered.join(", ")}`,
         );
       }
-      if (!isCold) await new Promise((resolve) => setTimeout(resolve, pollMs));
+      if (answered.some((count) => count === 0)) {
+        await new Promise((resolve) => setTimeout(resolve, pollMs));
+      }
     }
-    this.#warm.add(model);
-  }
-
-  async #probe(family: Family, model: string): Promise<void> {
-    const { endpoint } = this.#bed;
-    // What is hedged are streams, and it is their first tokens that are learnt.
-    const reading = family === "hedge" ? "iterator" : "whole";
-    await ask({ endpoint, model, prompt: "Well?", reading, more: { max_tokens: 1 } });
   }
 
   async #settledCalls(after: number): Promise<readonly SeenCall[]> {
@@ -168,6 +174,20 @@ export class LaneRunner {
       await new Promise((resolve) => setTimeout(resolve, pollMs));
     }
   }
+}
+
+/** Servers of one region, and where its clients ask. */
+type Part = {
+  readonly model: string;
+  readonly endpoint: string;
+  readonly ports: readonly number[];
+  readonly least: number;
+};
+
+async function probe(family: Family, endpoint: string, model: string): Promise<void> {
+  // What is hedged are streams, and it is their first tokens that are learnt.
+  const reading = family === "hedge" ? "iterator" : "whole";
+  await ask({ endpoint, model, prompt: "Well?", reading, more: { max_tokens: 1 } });
 }
 
 /** Streams that go on are looked at byte by byte, too. */

@@ -23,6 +23,7 @@ export type PolicyDocument = {
     readonly keys: readonly { readonly sha256: string }[];
     readonly residency?: readonly string[];
   }[];
+  readonly health?: { readonly falseAlarmsPerMonth?: number };
 };
 
 export type PolicyBackend = {

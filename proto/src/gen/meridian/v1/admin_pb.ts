@@ -1064,7 +1064,7 @@ export type BackendHealthReport = Message<"meridian.v1.BackendHealthReport"> & {
   verdict: string;
 
   /**
-   * in, out, proving, returning
+   * in, out, proving, returning; told: nobody who judges it could be asked, and this is what its region told last
    *
    * @generated from field: string phase = 5;
    */
