@@ -2,8 +2,7 @@
 // takes there, and how far off the expectation was.
 
 import type { WaitKind } from "../health/index.ts";
-import { idleFirstTokenMs } from "../locality/index.ts";
-import { fitOf } from "./local-outlook.ts";
+import { expectedOf } from "./local-outlook.ts";
 import type { PlanContext } from "./plan-context.ts";
 
 const nobody = -1;
@@ -31,9 +30,10 @@ export class Expectation {
     this.queueMs = 0;
     this.#slot = slot;
     this.#tokens = tokens;
-    const fit = this.#kind === undefined ? undefined : fitOf(this.#context, slot, this.#kind);
-    this.#isKnown = fit !== undefined;
-    if (fit !== undefined) this.#ms = queueMs + idleFirstTokenMs(fit, tokens);
+    const kind = this.#kind;
+    const ms = kind === undefined ? undefined : expectedOf(this.#context, slot, { kind, tokens });
+    this.#isKnown = ms !== undefined;
+    this.#ms = queueMs + (ms ?? 0);
   }
 
   /** Another region gets it, and is expected to take so long. */

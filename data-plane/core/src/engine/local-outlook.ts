@@ -73,13 +73,15 @@ export function localOutlook(
   return { firstTokenMs: expectedFirstTokenMs(parts), queueMs };
 }
 
-/** What the first token takes of one backend; undefined: it was hardly tried. */
-export function fitOf(
+/** How soon one backend's first token is expected after so many tokens' work; undefined: it was hardly tried. */
+export function expectedOf(
   { baselines, fits }: PlanContext,
   slot: number,
-  kind: WaitKind,
-): FirstTokenFit | undefined {
-  return kind === "stream" ? fits.fit(slot) : baselines.fit(slot, kind);
+  { kind, tokens }: { readonly kind: WaitKind; readonly tokens: number },
+): number | undefined {
+  if (kind === "stream") return fits.expectedMs(slot, tokens);
+  const fit = baselines.fit(slot, kind);
+  return fit === undefined ? undefined : idleFirstTokenMs(fit, tokens);
 }
 
 /**
@@ -98,22 +100,18 @@ export function roomQueueMs(context: PlanContext, { survey }: Pool, fit: FirstTo
 
 /** What the first token takes on an idle backend of the pool: the mean of those that are known, else the default. */
 export function poolFit(
-  context: PlanContext,
+  { baselines, fits }: PlanContext,
   pool: Pool | undefined,
   kind: WaitKind,
 ): FirstTokenFit {
-  let known = 0;
-  let baseMs = 0;
-  let msPerToken = 0;
-  for (const slot of pool?.slots ?? []) {
-    const fit = fitOf(context, slot, kind);
-    if (fit === undefined) continue;
-    known += 1;
-    baseMs += fit.baseMs;
-    msPerToken += fit.msPerToken;
-  }
-  if (known === 0) return defaultFit;
-  return { baseMs: baseMs / known, msPerToken: msPerToken / known };
+  const slots = pool?.slots ?? [];
+  if (kind === "stream") return fits.meanOf(slots) ?? defaultFit;
+  const known = slots.flatMap((slot) => baselines.fit(slot, kind) ?? []);
+  if (known.length === 0) return defaultFit;
+  return {
+    baseMs: known.reduce((sum, each) => sum + each.baseMs, 0) / known.length,
+    msPerToken: known.reduce((sum, each) => sum + each.msPerToken, 0) / known.length,
+  };
 }
 
 function addList(

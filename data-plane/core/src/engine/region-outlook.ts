@@ -83,9 +83,9 @@ export function regionOutlook(
 const headroomFreshMs = 6_000;
 
 /**
- * The region table, or the region's own fresh word, lets one more request go there. The word counts beside the table, as
- * the table goes by capacities that are estimates and may be behind; each region tells what it would take at most, by the
- * same rule, and refuses on arrival what it can't.
+ * The region table, or the region's own fresh word that it has room, lets one more request go there. The word counts beside
+ * the table, whose capacities are estimates and lag behind: the region is asked every 2 s, and refuses on arrival what it
+ * has no room for after all.
  */
 export function mayGo(
   { calls, sentAway, state }: PlanContext,
@@ -98,7 +98,7 @@ export function mayGo(
   const isFresh = paths.toldAgeMs(region, model, now) <= headroomFreshMs;
   const headroom = isFresh ? paths.headroom(region, model) : undefined;
   if (share === undefined) return headroom === undefined || headroom > 0;
-  return sentAway.mayGo(model, region, { share, perSecond: headroom ?? 0 }, now);
+  return (headroom ?? 0) > 0 || sentAway.mayGo(model, region, share, now);
 }
 
 /** The first that the region serves. */

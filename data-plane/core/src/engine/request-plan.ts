@@ -25,7 +25,6 @@ import {
   type Work,
 } from "../balance/index.ts";
 import type { WaitKind } from "../health/index.ts";
-import { idleFirstTokenMs } from "../locality/index.ts";
 import { allowsRegion, type ResolvedRoute, sessionOf } from "../route/index.ts";
 import { CallsUnderWay } from "./calls-under-way.ts";
 import type { RequestFacts } from "./engine.ts";
@@ -33,7 +32,7 @@ import { countedAs, evidenceOf, noteRoom } from "./evidence.ts";
 import { Expectation } from "./expectation.ts";
 import type { Ticket } from "./hold-queues.ts";
 import { gone, type LastQuestion, lastResort, nobodyLeft } from "./last-resort.ts";
-import { fitOf, localOutlook } from "./local-outlook.ts";
+import { expectedOf, localOutlook } from "./local-outlook.ts";
 import type { PlanContext } from "./plan-context.ts";
 import { hitTokensOf, pickFrom, surveyPool } from "./pool-choice.ts";
 import {
@@ -260,10 +259,10 @@ export class RequestPlan implements AttemptPorts {
     now: Instant,
   ): Choice | undefined {
     const { load, times } = this.#context;
-    const fit = fitOf(this.#context, candidate.slot, this.#kind ?? "stream");
-    if (fit === undefined || request.role === "hedge") return undefined;
     const tokens = load.awaitedTokens(candidate.slot) + this.#ownTokens(candidate);
-    const plainMs = idleFirstTokenMs(fit, tokens);
+    const asked = { kind: this.#kind ?? "stream", tokens } as const;
+    const plainMs = expectedOf(this.#context, candidate.slot, asked);
+    if (plainMs === undefined || request.role === "hedge") return undefined;
     const firstTokenMs = plainMs + times.errorMs(candidate.slot, plainMs);
     if (request.heldMs + firstTokenMs <= this.#objectiveMs()) return undefined;
     const here = { firstTokenMs, isSession: this.#session !== undefined };

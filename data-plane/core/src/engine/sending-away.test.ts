@@ -3,7 +3,17 @@ import { expect, test } from "vitest";
 import { upstreamFailure } from "../attempt/index.ts";
 import type { RequestFacts } from "./index.ts";
 import { plainFacts } from "./test-facts.ts";
-import { busy, complete, measure, policy, prompt, tell, told, world } from "./test-world.ts";
+import {
+  backend,
+  busy,
+  complete,
+  measure,
+  policy,
+  prompt,
+  tell,
+  told,
+  world,
+} from "./test-world.ts";
 
 test("a request leaves its region only when the objective is at stake", () => {
   const patient = world(policy({ objective: { firstTokenMs: 2_000 } }));
@@ -69,6 +79,69 @@ test("the region table bounds what leaves: a share of 0 lets nobody go, 20 % let
   }
   expect(away / requests).toBeGreaterThan(0.2);
   expect(away / requests).toBeLessThan(0.26);
+});
+
+test("beyond the table's share a request goes where the region itself has just said that it has room", () => {
+  const made = world(policy(prompt));
+  busy(made);
+  tell(made, 0, 10_000);
+  made.calls.paths.notePool("us", "big", { queueMs: 0, headroom: 900 }, 9_000);
+  expect(made.ask(10_001).first).toMatch(/^first us/);
+  made.calls.paths.notePool("us", "big", { queueMs: 0, headroom: 0 }, 10_000);
+  expect(made.ask(10_002).first).toBe("hold");
+  // An old word is none.
+  made.calls.paths.notePool("us", "big", { queueMs: 0, headroom: 900 }, 3_000);
+  expect(made.ask(10_003).first).toBe("hold");
+});
+
+/** Two backends that would take many at once and need 1 ms for each token; the ways are known. */
+function prefilling(route: { readonly objective: { readonly firstTokenMs: number } }) {
+  const backends = [backend("a", "eu", 64), backend("b", "eu", 64), backend("us-a", "us", 64)];
+  const made = world(policy(route, { backends }));
+  for (let each = 0; each < 40; each++) {
+    const inputTokens = 50 + (each % 4) * 100;
+    const asked = made.ask(each * 1_000, { inputTokens });
+    asked.attempts.step(
+      { kind: "token", attempt: 1, continuable: false },
+      each * 1_000 + 20 + inputTokens,
+    );
+    complete(asked, each * 1_000 + 900);
+  }
+  measure(made, 50_000);
+  return made;
+}
+
+test("prompts that stand before a first token send the next one away before a server is full", () => {
+  const made = prefilling({ objective: { firstTokenMs: 1_000 } });
+  const firsts = Array.from({ length: 12 }, () => made.ask(50_001, { inputTokens: 300 }).first);
+  // Three prompts of 300 tokens at each of two servers are what the objective bears.
+  expect(firsts.slice(0, 4).join()).toMatch(/^(first [ab],?){4}$/);
+  expect(firsts.findIndex((each) => each.startsWith("first us"))).toBeLessThanOrEqual(8);
+  const patient = prefilling({ objective: { firstTokenMs: 60_000 } });
+  const stay = Array.from({ length: 12 }, () => patient.ask(50_001, { inputTokens: 300 }).first);
+  expect(stay.join()).toMatch(/^(first [ab],?){12}$/);
+});
+
+test("a prompt that has got its first token stands before nobody", () => {
+  const made = prefilling({ objective: { firstTokenMs: 1_000 } });
+  for (let each = 0; each < 20; each++) {
+    const asked = made.ask(50_001 + each, { inputTokens: 300 });
+    expect(asked.first).toMatch(/^first [ab]$/);
+    asked.attempts.step({ kind: "token", attempt: 1, continuable: false }, 50_001 + each);
+  }
+});
+
+test("what stands before a first token is told to other regions, and refuses who would wait too long", () => {
+  const made = prefilling({ objective: { firstTokenMs: 60_000 } });
+  expect(made.engine.outlooks(50_001)[0]?.queueMs).toBe(0);
+  for (let each = 0; each < 8; each++) made.ask(50_001, { inputTokens: 300 });
+  // Four prompts of 300 tokens at each, at 1 ms a token.
+  const told = made.engine.outlooks(50_001)[0]?.queueMs ?? 0;
+  expect(told).toBeGreaterThan(1_000);
+  expect(told).toBeLessThan(1_400);
+  const arrival = (queueMaxMs: number) =>
+    made.engine.admit({ ...plainFacts, arrivedFrom: "us", queueMaxMs }, 50_001).kind;
+  expect([arrival(500), arrival(2_000)]).toEqual(["refused", "admitted"]);
 });
 
 test("with a table that is too old the other region's last word on its room binds", () => {

@@ -22,6 +22,20 @@ test("what starts and ends is counted in its slot alone", () => {
   expect(table.counted(1, "started")).toBe(0);
 });
 
+test("what a first token needs is awaited until it comes or the call ends", () => {
+  const table = tableOf(2);
+  table.start(0, 300, 200);
+  table.start(0, 150, 50);
+  expect([table.pendingTokens(0), table.awaitedTokens(0), table.awaitedTokens(1)]).toEqual([
+    450, 250, 0,
+  ]);
+  table.spoke(0, 200);
+  expect([table.pendingTokens(0), table.awaitedTokens(0)]).toEqual([250, 50]);
+  table.end(0, 100, "succeeded");
+  table.end(0, 150, "failed", 50);
+  expect([table.inFlight(0), table.pendingTokens(0), table.awaitedTokens(0)]).toEqual([0, 0, 0]);
+});
+
 test("an ending that says nothing of the target is not counted", () => {
   const table = tableOf(1);
   table.start(0, 1);

@@ -11,8 +11,8 @@ const callsMin = 8;
 const lateMax = 4;
 const lateSlackMs = 500;
 
-const fields = { calls: 0, weight: 1, x: 2, y: 3, xx: 4, xy: 5 } as const;
-const cellsPerSlot = 6;
+const fields = { calls: 0, weight: 1, x: 2, y: 3, xx: 4, xy: 5, baseMs: 6, msPerToken: 7 } as const;
+const cellsPerSlot = 8;
 
 /**
  * Least squares with forgetting: `baseMs` + `msPerToken` × tokens. Source of the shape: GORGO (arXiv 2602.11688), whose
@@ -20,7 +20,7 @@ const cellsPerSlot = 6;
  *
  * @example
  * fits.learn(slot, 4_600, 520); // 4,600 tokens had to be computed first, and the first token came after 520 ms
- * fits.fit(slot); // undefined until there were some
+ * fits.expectedMs(slot, 1_000); // undefined until there were some
  */
 export class FirstTokenFits {
   #cells: Float64Array;
@@ -31,8 +31,7 @@ export class FirstTokenFits {
 
   learn(slot: number, tokens: number, firstTokenMs: number): void {
     const at = this.#place(slot);
-    const known = this.fit(slot);
-    const expectedMs = known === undefined ? Infinity : known.baseMs + known.msPerToken * tokens;
+    const expectedMs = this.expectedMs(slot, tokens) ?? Number.POSITIVE_INFINITY;
     const ms = Math.min(firstTokenMs, lateMax * expectedMs + lateSlackMs);
     const keep = Math.min(1, (weightMax - 1) / Math.max(1, this.#read(at + fields.weight)));
     this.#cells[at + fields.calls] = this.#read(at + fields.calls) + 1;
@@ -41,12 +40,38 @@ export class FirstTokenFits {
     this.#add(at + fields.y, keep, ms);
     this.#add(at + fields.xx, keep, tokens * tokens);
     this.#add(at + fields.xy, keep, tokens * ms);
+    this.#draw(at);
   }
 
-  /** undefined: it was hardly tried. Neither part is below 0. */
-  fit(slot: number): FirstTokenFit | undefined {
+  /** undefined: it was hardly tried. */
+  expectedMs(slot: number, tokens: number): number | undefined {
+    if (!this.#isKnown(slot)) return undefined;
     const at = slot * cellsPerSlot;
-    if (at >= this.#cells.length || this.#read(at + fields.calls) < callsMin) return undefined;
+    return this.#read(at + fields.baseMs) + this.#read(at + fields.msPerToken) * tokens;
+  }
+
+  /** The mean of those that are known; undefined: none is. */
+  meanOf(slots: readonly number[]): FirstTokenFit | undefined {
+    let known = 0;
+    let baseMs = 0;
+    let msPerToken = 0;
+    for (const slot of slots) {
+      if (!this.#isKnown(slot)) continue;
+      known += 1;
+      baseMs += this.#read(slot * cellsPerSlot + fields.baseMs);
+      msPerToken += this.#read(slot * cellsPerSlot + fields.msPerToken);
+    }
+    return known === 0 ? undefined : { baseMs: baseMs / known, msPerToken: msPerToken / known };
+  }
+
+  /** The slot is another target's from now on. */
+  forget(slot: number): void {
+    const at = slot * cellsPerSlot;
+    if (at < this.#cells.length) this.#cells.fill(0, at, at + cellsPerSlot);
+  }
+
+  /** The line through what was seen. Neither of its parts is below 0. */
+  #draw(at: number): void {
     const weight = this.#read(at + fields.weight);
     const meanX = this.#read(at + fields.x) / weight;
     const meanY = this.#read(at + fields.y) / weight;
@@ -55,13 +80,12 @@ export class FirstTokenFits {
     // Prompts of one length say nothing of a slope.
     const slope = spread > 1 ? Math.max(0, together / spread) : 0;
     const msPerToken = Math.min(slope, meanY / Math.max(1, meanX));
-    return { baseMs: meanY - msPerToken * meanX, msPerToken };
+    this.#cells[at + fields.msPerToken] = msPerToken;
+    this.#cells[at + fields.baseMs] = meanY - msPerToken * meanX;
   }
 
-  /** The slot is another target's from now on. */
-  forget(slot: number): void {
-    const at = slot * cellsPerSlot;
-    if (at < this.#cells.length) this.#cells.fill(0, at, at + cellsPerSlot);
+  #isKnown(slot: number): boolean {
+    return this.#read(slot * cellsPerSlot + fields.calls) >= callsMin;
   }
 
   #add(cell: number, keep: number, value: number): void {

@@ -9,12 +9,6 @@ const memoryMs = 5_000;
 /** The table's shares come from demand of ten seconds; what the last seconds are beyond it may go, too. */
 const slack = 1.25;
 
-/** What may go to a region: a share of what comes, 0 to 1, or so many tokens a second, whichever is more. */
-export type Grant = { readonly share: number; readonly perSecond: number };
-
-/** A steady flow of one token a second adds up to as many. */
-const memorySeconds = memoryMs / 1_000;
-
 /** Amounts that fade; one for the arrivals, one for each region. */
 class Fading {
   #amount = 0;
@@ -38,8 +32,7 @@ type Account = { readonly arrived: Fading; readonly sent: Map<string, Fading> };
  *
  * @example
  * account.arrived("llama-70b", 900, now);
- * const grant = { share: 0.2, perSecond: 0 };
- * if (account.mayGo("llama-70b", "eu-west", grant, now)) account.sent("llama-70b", "eu-west", 900, now);
+ * if (account.mayGo("llama-70b", "eu-west", 0.2, now)) account.sent("llama-70b", "eu-west", 900, now);
  */
 export class SentAway {
   readonly #accounts = new Map<string, Account>();
@@ -61,14 +54,11 @@ export class SentAway {
     this.#accounts.get(model)?.sent.get(region)?.add(-tokens, now);
   }
 
-  /**
-   * What was sent there is below 1.25 × the share of what came, or below so many tokens a second: one more may go, and be
-   * beyond it by its own tokens.
-   */
-  mayGo(model: string, region: string, { share, perSecond }: Grant, now: Instant): boolean {
+  /** What was sent there is below 1.25 × the share of what came: one more may go, and be beyond it by its own tokens. */
+  mayGo(model: string, region: string, share: number, now: Instant): boolean {
     const account = this.#account(model);
     const sent = account.sent.get(region)?.read(now) ?? 0;
-    return sent < Math.max(slack * share * account.arrived.read(now), perSecond * memorySeconds);
+    return sent < slack * share * account.arrived.read(now);
   }
 
   /** Of models and regions that the policy no longer has nothing need be kept. */
