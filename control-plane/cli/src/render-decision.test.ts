@@ -110,6 +110,11 @@ test("a request that waited for a place says how long", () => {
   );
 });
 
+test("a request that was copied says where to", () => {
+  expect(renderDecisions([record({ shadow: "new" })])).toContain("copy     to new, whose answer");
+  expect(renderDecisions([record({})])).not.toContain("copy");
+});
+
 test("what is not known is said to be so", () => {
   const bare = create(DecisionRecordSchema, {
     id: "dec_2",

@@ -107,6 +107,7 @@ function facts(record: DecisionRecord): readonly string[] {
     ["state", stateWords(record)],
     ["time", timeWords(record)],
     ["usage", usageWords(record)],
+    ["copy", record.shadow === "" ? "" : `to ${record.shadow}, whose answer nobody gets`],
   ];
   return rows
     .filter(([, value]) => value !== "")

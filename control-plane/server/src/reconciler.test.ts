@@ -100,6 +100,9 @@ async function write(at: string, document: unknown, spoil: "none" | "chunk" = "n
 const putHead = (text: string) =>
   commit([{ kind: "put", key: keys.policyHead, value: new TextEncoder().encode(text) }]);
 
+/** A worker thread reads each policy: on a busy machine that takes its time. */
+const patient = { timeout: 15_000, interval: 20 };
+
 test("what the store holds is published at the start, a snapshot for each region", async () => {
   await write("1.1", policy("m"));
   const { published } = await start();
@@ -110,7 +113,7 @@ test("what the store holds is published at the start, a snapshot for each region
 test("of policies in quick succession the last is published, and none after a newer one", async () => {
   const { shown } = await start();
   for (let index = 1; index <= 5; index++) await write(`1.${index}`, policy(`m${index}`));
-  await vi.waitFor(() => expect(shown().at(-1)).toBe("1.5"));
+  await vi.waitFor(() => expect(shown().at(-1)).toBe("1.5"), patient);
   expect(shown()).toEqual(shown().toSorted());
 });
 
@@ -131,11 +134,11 @@ test.each<[string, () => Promise<void>, string]>([
     await write("1.1", policy("good"));
     const { reconciler, refused, shown } = await start();
     await spoil();
-    await vi.waitFor(() => expect(refused.map((each) => each.code)).toContain(code));
+    await vi.waitFor(() => expect(refused.map((each) => each.code)).toContain(code), patient);
     for (const each of refused) expect(each.message).not.toBe("");
     expect(formatVersion(reconciler.published?.version)).toBe("1.1");
     await write("1.3", policy("better"));
-    await vi.waitFor(() => expect(shown()).toEqual(["1.1", "1.3"]));
+    await vi.waitFor(() => expect(shown()).toEqual(["1.1", "1.3"]), patient);
   },
 );
 
@@ -144,7 +147,7 @@ test("a head that is deleted takes nothing away", async () => {
   const { reconciler, refused } = await start();
   await commit([{ kind: "delete", key: keys.policyHead }]);
   await write("1.2", policy("later"));
-  await vi.waitFor(() => expect(formatVersion(reconciler.published?.version)).toBe("1.2"));
+  await vi.waitFor(() => expect(formatVersion(reconciler.published?.version)).toBe("1.2"), patient);
   expect(refused).toEqual([]);
 });
 
@@ -162,5 +165,5 @@ test("a store restored with a higher epoch is followed", async () => {
   await write("1.9", policy("before"));
   const { shown } = await start();
   await write("2.1", policy("restored"));
-  await vi.waitFor(() => expect(shown()).toEqual(["1.9", "2.1"]));
+  await vi.waitFor(() => expect(shown()).toEqual(["1.9", "2.1"]), patient);
 });

@@ -7,6 +7,7 @@ import { createDecisionPages } from "./decisions/index.ts";
 import { OwnHealth } from "./health/own-health.ts";
 import { endBySignal, ListenError, listenAll, listenOn, within } from "./lifecycle.ts";
 import { createOpsServer } from "./ops-server.ts";
+import { PathProber } from "./paths/path-prober.ts";
 import { EngineReader } from "./probe/engine-reader.ts";
 import { RegionWatch } from "./region-watch.ts";
 import { readProxySettings, type Settings } from "./settings.ts";
@@ -41,7 +42,17 @@ async function run(settings: Settings, tls: TlsFiles): Promise<void> {
   const health = new OwnHealth({ id, clock, random: random.fork("health"), logger, listeners });
   const { backends } = listeners;
   const reader = new EngineReader({ clock, random: random.fork("engines"), backends });
-  const watched = { listeners, health, reader };
+  const { paths } = listeners;
+  const prober = new PathProber({
+    ...settings,
+    clock,
+    random: random.fork("paths"),
+    peerTls: tls,
+    paths,
+    proxies: () => listeners.report().backends.flatMap((each) => each.probers),
+    logger,
+  });
+  const watched = { listeners, health, reader, prober };
   const parts = { settings, tls, clock, random, logger, metrics, ...watched, isStopping };
   const control = await startControl(parts);
   const { report } = listeners;
@@ -81,7 +92,8 @@ async function run(settings: Settings, tls: TlsFiles): Promise<void> {
     logger.info({ signal, live, drainMs: settings.drainMs }, "draining");
     const isDrained = await within(settings.drainMs, listeners.beginDrain());
     logger.info({ isDrained }, "stopping");
-    const probesEnd = within(diskMs, Promise.all([health.close(), reader.close()]));
+    const watchers = [health, reader, prober].map((each) => each.close());
+    const probesEnd = within(diskMs, Promise.all(watchers));
     await Promise.all([within(diskMs, control.close()), probesEnd, listeners.close()]);
     logger.flush();
   });

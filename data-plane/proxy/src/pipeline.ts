@@ -1,6 +1,7 @@
 // The life of a request, as a list of stages. Each stage says whether the next one follows, whether the request waits
 // for something to happen (its body, a token, an end), or why it is refused. Refusals are settled like everything else.
 
+import { ownTenant } from "@meridian/data-core/engine";
 import { problem } from "@meridian/proto/base";
 import type { ClientError } from "@meridian/wire";
 import { authenticateRequest } from "./server/authenticate.ts";
@@ -71,14 +72,18 @@ function whoAsks(exchange: Exchange): StageResult {
     return clientError("overloaded", [problem("not_ready", "", "this proxy has no policy yet")]);
   }
   if (arrival.arrivedFrom !== undefined) {
-    const tenant = request.headers[hop.tenant];
-    exchange.tenant = typeof tenant === "string" ? tenant : "";
+    exchange.tenant = arrival.isSynthetic ? ownTenant : tenantOf(request.headers[hop.tenant]);
     return refusedOnHead(exchange) ?? "next";
   }
   const tenant = authenticateRequest(serving, request);
   if (tenant.kind === "err") return clientError("authentication", [tenant.error]);
   exchange.tenant = tenant.value;
   return "next";
+}
+
+/** Nobody is sent on in the name of the proxies themselves. */
+function tenantOf(told: string | string[] | undefined): string {
+  return typeof told === "string" && told !== ownTenant ? told : "";
 }
 
 /** Before its body has come: only that the queue here is too long. What else speaks against it is looked at as always. */
@@ -131,6 +136,8 @@ function plan(exchange: Exchange): StageResult {
 
 function attempt(exchange: Exchange): StageResult {
   exchange.start();
+  // Its own call is on its way; where it is held, nobody has room for copies.
+  if (exchange.call !== undefined) exchange.context.shadows.offer(exchange);
   return "wait";
 }
 

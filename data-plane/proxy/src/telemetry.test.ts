@@ -38,6 +38,16 @@ const readings: Readings = {
       },
     ],
   ]),
+  paths: new Map([
+    [
+      "us",
+      {
+        counts: { state: { answered: 9, failed: 2 }, inference: { answered: 1, failed: 0 } },
+        isWorking: false,
+        rttMs: 82,
+      },
+    ],
+  ]),
   status: {
     link: "waiting",
     control: undefined,
@@ -64,6 +74,7 @@ function exchange(more: Partial<FinishedExchange>): FinishedExchange {
     revision: "1.1",
     ownMs: 0.2,
     heldMs: 0,
+    shadow: "",
     errorCode: undefined,
     kind: "chat",
     tenant: "acme",

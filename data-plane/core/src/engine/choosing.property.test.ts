@@ -229,7 +229,7 @@ class RandomWorld {
     for (const kind of ["start", "client-gone"] as const) {
       this.#note(shadow.attempts.step({ kind }, this.#now), "copy");
     }
-    shadow.end();
+    shadow.end({ inputTokens: 0, outputTokens: 0, exact: true }, this.#now);
   }
 
   /** Of the newest call of a request. */

@@ -23,8 +23,11 @@ export function waitKindOf({ kind, stream }: RequestFacts): WaitKind | undefined
   return stream ? "stream" : undefined;
 }
 
+/** What tells how much of the reckoned work was done. */
+export type SettledWork = Pick<Outcome, "facts" | "attempts" | "usage">;
+
 /** Gives back to the backends' buckets what their calls did not use. Once for each request, after its last call. */
-export function settleBuckets(buckets: BackendBuckets, outcome: Outcome, now: Instant): void {
+export function settleBuckets(buckets: BackendBuckets, outcome: SettledWork, now: Instant): void {
   const work = workOf(outcome.facts);
   for (const record of outcome.attempts) {
     if (record.candidate.kind !== "backend") continue;
@@ -33,7 +36,7 @@ export function settleBuckets(buckets: BackendBuckets, outcome: Outcome, now: In
 }
 
 /** Of a call that was cut nobody says what it used: its prompt at least. */
-function usedBy({ failure, outcome }: AttemptRecord, { usage }: Outcome, work: Work): number {
+function usedBy({ failure, outcome }: AttemptRecord, { usage }: SettledWork, work: Work): number {
   if (outcome === "complete") return usage.inputTokens + usage.outputTokens;
   if (outcome === "rejected") return 0;
   const isUntouched = failure !== undefined && (isUnsent(failure) || failure.kind === "saturated");

@@ -74,6 +74,21 @@ function slotOf(engine: Engine, name: string): number {
   return engine.serving()?.upstreams.find((each) => each.name === name)?.slot ?? -1;
 }
 
+const nothing = { inputTokens: 0, outputTokens: 0, exact: true };
+
+test("what a copy did not use of its backend's bucket is given back", () => {
+  const made = world();
+  const slot = slotOf(made.engine, "n");
+  const facts = { inputTokens: 100, outputTokensMax: 700 };
+  const shadow = made.shadow(facts);
+  expect(start(shadow)).toBe("n");
+  expect(made.calls.buckets.roomInMs(slot, 500, 0)).toBeGreaterThan(0);
+  if (shadow.kind !== "copy") throw new Error("there is a copy");
+  shadow.attempts.step({ kind: "complete", attempt: 1 }, 10);
+  shadow.end({ inputTokens: 100, outputTokens: 50, exact: true }, 10);
+  expect(made.calls.buckets.roomInMs(slot, 500, 10)).toBe(0);
+});
+
 test("a copy goes to the model that is tried out, and says so", () => {
   const shadow = world().shadow();
   expect(shadow).toMatchObject({ kind: "copy", model: "new" });
@@ -85,7 +100,7 @@ test("the share of requests is the policy's, and chance that a seed decides", ()
     const made = world(policy({ percent: 20 }));
     return Array.from({ length: 10_000 }, () => {
       const shadow = made.shadow();
-      if (shadow.kind === "copy") shadow.end();
+      if (shadow.kind === "copy") shadow.end(nothing, 0);
       return told(shadow);
     });
   };
@@ -125,7 +140,7 @@ test("never are more copies under way than the policy allows, and a place that i
   const made = world(policy({ concurrency: 2 }));
   const [one, two] = [made.shadow(), made.shadow()];
   expect([one, two, made.shadow()].map(told)).toEqual(["copy", "copy", "crowded"]);
-  if (one.kind === "copy") one.end();
+  if (one.kind === "copy") one.end(nothing, 0);
   expect(told(made.shadow())).toBe("copy");
   expect(told(made.shadow())).toBe("crowded");
 });
@@ -193,7 +208,7 @@ test("a copy counts as load and as evidence of its backend, and as no request", 
     { kind: "failed", attempt: 1, failure: upstreamFailure("status", "x", { status: 500 }) },
     9,
   );
-  shadow.end();
+  shadow.end(nothing, 0);
   expect(backendOf()).toMatchObject({ inFlight: 0, failed: 1 });
   expect(made.engine.report(0)).toMatchObject({ liveRequests: 0, requests: 0 });
 });

@@ -6,12 +6,12 @@ import type { RouteView } from "@meridian/proto/snapshot";
 import { AttemptMachine, type Attempts } from "../attempt/index.ts";
 import type { LoadTable } from "../load/index.ts";
 import { allowsRegion, type ResolvedRoute } from "../route/index.ts";
-import type { RequestFacts } from "./engine.ts";
+import type { RequestFacts, Usage } from "./engine.ts";
 import type { PlanContext } from "./plan-context.ts";
 import { surveyPool } from "./pool-choice.ts";
 import { budgetsFor } from "./request-budgets.ts";
 import { RequestPlan } from "./request-plan.ts";
-import { workOf } from "./request-work.ts";
+import { settleBuckets, workOf } from "./request-work.ts";
 import type { Table, TenantPlan } from "./table.ts";
 
 /** What becomes of a request's copy. */
@@ -25,8 +25,8 @@ export type Shadow =
       readonly model: string;
       /** One call. The caller steps it to its end, and tells the engine of nothing else. */
       readonly attempts: Attempts;
-      /** The caller calls it once, when the copy is over. */
-      readonly end: () => void;
+      /** The caller calls it once, when the copy is over, with what its answer used. */
+      readonly end: (usage: Usage, now: Instant) => void;
     };
 
 export type ShadowSkip =
@@ -59,13 +59,18 @@ export function shadowOf(
   if (!allowsRegion(tenant.residency, table.region)) return none;
   if (random.next() * 100 >= shadow.percent) return none;
   const { model } = shadow;
-  const end = takePlace(context.load, table.shadowSlots.get(resolved.route.name), shadow);
-  if (end === undefined) return { kind: "skipped", model, reason: "crowded" };
+  const leave = takePlace(context.load, table.shadowSlots.get(resolved.route.name), shadow);
+  if (leave === undefined) return { kind: "skipped", model, reason: "crowded" };
   if (!isIdle(context, table, { facts, model }, now)) {
-    end();
+    leave();
     return { kind: "skipped", model, reason: "busy" };
   }
-  return { kind: "copy", model, attempts: attemptsFor(context, { facts, resolved }, model), end };
+  const attempts = attemptsFor(context, { facts, resolved }, model);
+  const end = (usage: Usage, at: Instant) => {
+    leave();
+    settleBuckets(context.calls.buckets, { facts, attempts: attempts.records(), usage }, at);
+  };
+  return { kind: "copy", model, attempts, end };
 }
 
 /**

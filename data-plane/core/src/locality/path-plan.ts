@@ -58,17 +58,17 @@ export class PathPlan {
   }
 
   /**
-   * What is to be sent now; each is under way until `ended`. `proxies`: those of the own region, as far as they are known;
-   * none: this one is taken to be alone.
+   * What is to be sent now; each is under way until `ended`. `proxies`: those of the own region, as far as they are known,
+   * each once or more often; none: this one is taken to be alone.
    */
-  due(proxies: readonly string[], now: Instant): readonly DuePath[] {
+  due(proxies: () => readonly string[], now: Instant): readonly DuePath[] {
     const due: DuePath[] = [];
     for (const [region, entries] of this.#regions) {
       for (const kind of kinds) {
         const entry = entries[kind];
         if (entry.isUnderWay || now < entry.dueAt) continue;
         entry.dueAt = now + pathEveryMs[kind] * (1 - jitter + 2 * jitter * this.#random.next());
-        if (kind === "inference" && !isTurn(this.#id, region, proxies)) continue;
+        if (kind === "inference" && !isTurn(this.#id, region, proxies())) continue;
         entry.isUnderWay = true;
         due.push({ region, kind });
       }

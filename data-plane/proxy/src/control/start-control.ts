@@ -6,6 +6,7 @@ import type { Clock, Random } from "@meridian/proto/base";
 import type { Snapshot } from "@meridian/proto/gen/snapshot_pb";
 import { NodeSchema } from "@meridian/proto/gen/sync_pb";
 import type { OwnHealth } from "../health/own-health.ts";
+import type { PathProber } from "../paths/path-prober.ts";
 import type { EngineReader } from "../probe/engine-reader.ts";
 import type { Settings } from "../settings.ts";
 import type { ProxyMetrics, Readings } from "../telemetry.ts";
@@ -25,6 +26,7 @@ export type ControlParts = {
   readonly listeners: Listeners;
   readonly health: OwnHealth;
   readonly reader: EngineReader;
+  readonly prober: PathProber;
   readonly isStopping: () => boolean;
 };
 
@@ -42,10 +44,11 @@ const build = "0.1.0";
 
 /** Resolves when the last-good snapshot, if there is one, is in force. */
 export async function startControl(parts: ControlParts): Promise<Control> {
-  const { clock, settings, health, listeners, logger, metrics, reader } = parts;
+  const { clock, settings, health, listeners, logger, metrics, prober, reader } = parts;
   const applied = (snapshot: Snapshot) => {
     health.arrange(snapshot);
     reader.take(snapshot);
+    prober.take(snapshot);
   };
   const keeper = new PolicyKeeper({ ...settings, listeners, metrics, logger, applied });
   const link = createLink(parts, keeper);
@@ -67,6 +70,7 @@ export async function startControl(parts: ControlParts): Promise<Control> {
           return [backend, { counts, load }];
         }),
       ),
+      paths: prober.readings(),
       status: link.status(),
       controls: new Map(settings.controls.map((each) => [each, each === link.address()])),
       isReady: readiness(link, parts.isStopping()).isReady,

@@ -18,7 +18,7 @@ type Candidate = Attempt["candidate"];
 /** Numbers of one request; NaN stands for undefined. */
 const numbersEach = 15;
 /** Words of one request; the empty one stands for undefined. */
-const wordsEach = 13;
+const wordsEach = 14;
 const noneConsidered: Considered = { names: [], scores: [] };
 
 export class DecisionColumns {
@@ -92,6 +92,7 @@ export class DecisionColumns {
       region: word(7),
       arrivedFrom: word(8) === "" ? undefined : word(8),
       errorCode: word(9) === "" ? undefined : word(9),
+      shadow: word(13),
       arrivedAtMs: number(0),
       durationMs: number(1),
       firstTokenMs: known(number(2)),
@@ -119,6 +120,7 @@ export class DecisionColumns {
     words[from + 10] = outcome === undefined ? "" : askedModel(finished.model, outcome);
     words[from + 11] = outcome?.route ?? "";
     words[from + 12] = outcome?.attempts[0]?.reason ?? "";
+    words[from + 13] = finished.shadow;
   }
 
   #readOutcome(

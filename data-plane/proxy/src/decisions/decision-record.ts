@@ -65,6 +65,7 @@ export function decisionRecord(
     durationMs: rounded(finished.durationMs),
     ownMs: rounded(finished.ownMs),
     heldMs: rounded(finished.heldMs),
+    shadow: finished.shadow,
     continued: outcome?.attempts.some(hasContinued) ?? false,
     estimatedInputTokens: outcome?.facts.inputTokens ?? 0,
   });

@@ -77,6 +77,7 @@ export function finished(id: string, more: Partial<FinishedExchange> = {}): Fini
     revision: "1.42",
     ownMs: 0.3,
     heldMs: 0,
+    shadow: "",
     errorCode: undefined,
     kind: "chat",
     tenant: "acme",

@@ -13,9 +13,7 @@ import type { Snapshot } from "@meridian/proto/gen/snapshot_pb";
 import { readSnapshot } from "@meridian/proto/snapshot";
 import { type PeerTls, Upstreams, type UpstreamTarget } from "../upstream/upstreams.ts";
 import { type PathAnswer, PathCall } from "./path-call.ts";
-import { parsePeerState, peerStatePath } from "./peer-state.ts";
-
-export const inferencePath = "/peer/inference";
+import { parsePeerState, peerInferencePath, peerStatePath } from "./peer-state.ts";
 
 export type PathProberOptions = {
   /** This proxy's name in the fleet, and its region. */
@@ -109,7 +107,7 @@ export class PathProber {
 
   #tick(): void {
     const { clock, proxies } = this.#options;
-    for (const due of this.#plan.due(proxies(), clock.now())) this.#send(due);
+    for (const due of this.#plan.due(proxies, clock.now())) this.#send(due);
   }
 
   #send(due: DuePath): void {
@@ -171,7 +169,7 @@ export class PathProber {
 /** The smallest request for a model; the other side knows which one, and takes it to one of its model servers. */
 const requests = {
   state: { path: peerStatePath, method: "GET" },
-  inference: { path: inferencePath, method: "POST" },
+  inference: { path: peerInferencePath, method: "POST" },
 } as const;
 
 function targetOf(

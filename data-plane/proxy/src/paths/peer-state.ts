@@ -1,8 +1,12 @@
-// How a region stands, as its proxies tell each other: the body of GET /peer/state.
+// What proxies of different regions ask each other beside sending requests on: the paths, and the body of GET /peer/state,
+// which tells how a region stands.
 
 import type { ToldPool } from "@meridian/data-core/locality";
 
 export const peerStatePath = "/peer/state";
+
+/** POST: one request of the smallest kind goes to a model server of the region, and back. */
+export const peerInferencePath = "/peer/inference";
 
 /** A region's models with a queue or without; more are not read. */
 const poolsMax = 2_000;

@@ -3,6 +3,7 @@
 import type { Engine } from "@meridian/data-core/engine";
 import type { Clock } from "@meridian/proto/base";
 import type { ClientError, ClientProtocol } from "@meridian/wire";
+import type { Shadows } from "../shadow/shadows.ts";
 import type { Upstreams } from "../upstream/upstreams.ts";
 import type {
   DataServerSettings,
@@ -25,6 +26,7 @@ export type ServerContext = {
   readonly upstreams: Upstreams;
   readonly deadlines: Deadlines;
   readonly held: HeldExchanges;
+  readonly shadows: Shadows;
   readonly isDraining: () => boolean;
   readonly newRequestId: () => string;
   /** Goes on with a later stage of the pipeline. */

@@ -88,6 +88,8 @@ export type FinishedExchange = {
   readonly firstTokenMs: number | undefined;
   /** Status and code of the refusal or of the error frame; undefined when there was none. */
   readonly errorCode: string | undefined;
+  /** The model that a copy of it went to; "": to none. */
+  readonly shadow: string;
   /** Undefined when the request was refused before any attempt. */
   readonly outcome: Outcome | undefined;
 };

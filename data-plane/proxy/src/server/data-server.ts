@@ -5,6 +5,7 @@ import type { EngineReport } from "@meridian/data-core/engine";
 import { type ClientError, openai } from "@meridian/wire";
 import type { FastifyInstance } from "fastify";
 import { resume } from "../pipeline.ts";
+import { Shadows } from "../shadow/shadows.ts";
 import { Upstreams } from "../upstream/upstreams.ts";
 import type { ServerContext } from "./context.ts";
 import type { DataServerOptions } from "./data-server-options.ts";
@@ -76,17 +77,22 @@ class RunningServer {
     const { engine, clock, settings, logger, metrics, random } = options;
     const ids = random.fork("request ids");
     this.#idPrefix = `req_${ids.integer(2 ** 32).toString(36)}${ids.integer(2 ** 32).toString(36)}`;
+    const upstreams = new Upstreams(options.peerTls, settings.peerVia);
+    const deadlines = new Deadlines(clock);
+    const held = new HeldExchanges(engine, () => shadows.yieldRoom());
+    const freed = () => held.wake();
+    const protocol = openai;
+    const sending = { clock, protocol, upstreams, deadlines };
+    const shadows = new Shadows({ ...sending, engine, metrics, freed });
     this.context = {
+      ...sending,
       engine,
-      clock,
       settings,
       logger,
       metrics,
       decisions: options.decisions,
-      protocol: openai,
-      upstreams: new Upstreams(options.peerTls, settings.peerVia),
-      deadlines: new Deadlines(clock),
-      held: new HeldExchanges(engine),
+      held,
+      shadows,
       isDraining: () => this.#draining,
       newRequestId: () => `${this.#idPrefix}${(++this.#ids).toString(36).padStart(6, "0")}`,
       resume,
@@ -120,6 +126,7 @@ class RunningServer {
 
   stop(): void {
     this.#draining = true;
+    this.context.shadows.close();
     this.context.deadlines.close();
   }
 

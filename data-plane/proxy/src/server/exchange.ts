@@ -14,12 +14,13 @@ import type {
   UpstreamFailure,
 } from "@meridian/data-core/attempt";
 import { upstreamFailure } from "@meridian/data-core/attempt";
-import type { RequestFacts, RequestKind } from "@meridian/data-core/engine";
+import type { RequestFacts } from "@meridian/data-core/engine";
 import { assertNever, type Instant, problem } from "@meridian/proto/base";
 import type { ByteText, ClientError, DecodedRequest } from "@meridian/wire";
 import type { CallListener } from "../upstream/call-listener.ts";
 import { releasedBody } from "../upstream/released-body.ts";
 import { lingerMs, UpstreamCall } from "../upstream/upstream-call.ts";
+import type { Arrival } from "./arrival.ts";
 import { ClientAnswer } from "./client-answer.ts";
 import type { ServerContext } from "./context.ts";
 import { LiveCalls } from "./live-calls.ts";
@@ -32,19 +33,6 @@ import { answerHeaders, seamNote, upstreamHeaders, upstreamPath } from "./wire-h
 const heldBytesMax = 262_144;
 
 const stopped = problem("draining", "", "the proxy stopped before the answer was complete");
-
-/** Where a request came from. */
-export type Arrival = {
-  readonly kind: RequestKind;
-  /** The client's, when it gave one. */
-  readonly requestId: string;
-  /** Of this proxy's own making. */
-  readonly decisionId: string;
-  /** Region of the proxy that sent it on; undefined: a client. */
-  readonly arrivedFrom: string | undefined;
-  /** A label for metrics. */
-  readonly path: string;
-};
 
 export class Exchange implements CallListener {
   readonly context: ServerContext;
@@ -69,6 +57,8 @@ export class Exchange implements CallListener {
   committedAt: Instant | undefined;
   /** Of a request from abroad that was refused for it: how long it would have waited. */
   queueMs: number | undefined;
+  /** The model that a copy of it went to; "": to none. */
+  shadow = "";
   /** Code of the refusal, or of the error that ended a stream. */
   errorCode: string | undefined;
   /** The call whose answer the client gets; before the commit the newest. */

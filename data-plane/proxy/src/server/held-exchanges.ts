@@ -10,14 +10,18 @@ export class HeldExchanges {
   readonly #engine: Pick<Engine, "takeRoom">;
   /** Who has ever waited; what is over is forgotten by itself. */
   readonly #waiters = new WeakMap<Attempts, Waiter>();
+  readonly #begins: () => void;
   #isWaking = false;
 
-  constructor(engine: Pick<Engine, "takeRoom">) {
+  /** `begins`: told whenever one more request waits. */
+  constructor(engine: Pick<Engine, "takeRoom">, begins: () => void) {
     this.#engine = engine;
+    this.#begins = begins;
   }
 
   add(attempts: Attempts, waiter: Waiter): void {
     this.#waiters.set(attempts, waiter);
+    this.#begins();
   }
 
   /** After each step of any request: tells those whose turn it is. What follows from that tells no one by itself. */

@@ -20,9 +20,11 @@ import type { PeerTls } from "../upstream/upstreams.ts";
 import { authenticate } from "./authenticate.ts";
 import { answerBadHttp, watchAnswers } from "./bad-http.ts";
 import type { ServerContext } from "./context.ts";
-import { Exchange } from "./exchange.ts";
+import type { Exchange } from "./exchange.ts";
+import { openExchange } from "./open-exchange.ts";
+import { mountPeerRoutes } from "./peer-routes.ts";
 import { clientError } from "./refusals.ts";
-import { hop, ownHeaders, readRequestId } from "./wire-headers.ts";
+import { hop, ownHeaders } from "./wire-headers.ts";
 
 const inference: readonly { readonly path: string; readonly kind: RequestKind }[] = [
   { path: "/chat/completions", kind: "chat" },
@@ -89,6 +91,7 @@ export function createPeerApp(context: ServerContext, peerTls: PeerTls): Fastify
     ]);
     sendError(context, reply.raw, error);
   });
+  mountPeerRoutes(app, context, peerRegion);
   return mount(app, { context, regionOf: peerRegion });
 }
 
@@ -178,11 +181,8 @@ function mountInference(
     onRequest: (request, reply, done) => {
       const exchange = openExchange(
         context,
-        { kind, path, arrivedFrom: regionOf(request.raw) },
-        {
-          request: request.raw,
-          response: reply.raw,
-        },
+        { kind, path, arrivedFrom: regionOf(request.raw), isSynthetic: false },
+        { request: request.raw, response: reply.raw },
       );
       request.exchange = exchange;
       advance(exchange);
@@ -217,22 +217,6 @@ function mountInference(
       sendError(context, reply.raw, clientError("method-not-allowed", [error]));
     },
   });
-}
-
-function openExchange(
-  context: ServerContext,
-  from: {
-    readonly kind: RequestKind;
-    readonly path: string;
-    readonly arrivedFrom: string | undefined;
-  },
-  http: { readonly request: IncomingMessage; readonly response: ServerResponse },
-): Exchange {
-  const decisionId = context.newRequestId();
-  const requestId = readRequestId(http.request.headers["x-request-id"]) ?? decisionId;
-  const exchange = new Exchange(context, { ...from, requestId, decisionId }, http);
-  context.opened();
-  return exchange;
 }
 
 function mountModels(app: FastifyInstance, { context }: Entry, path: string): void {

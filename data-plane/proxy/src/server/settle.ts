@@ -15,7 +15,8 @@ export function settle(exchange: Exchange): void {
   if (outcome !== undefined) context.engine.observe(outcome, now);
   context.deadlines.unwatch(exchange);
   const finished = finishedExchange(exchange, outcome, now);
-  context.metrics.finished(finished);
+  // No client has asked a synthetic one, so it is none of theirs.
+  if (!exchange.arrival.isSynthetic) context.metrics.finished(finished);
   context.decisions.record(finished);
   if (finished.ending === "broken" || (finished.ending === "refused" && finished.status >= 500)) {
     context.logger.warn(logFields(finished), "request not answered");
@@ -62,6 +63,7 @@ function finishedExchange(
     ownMs: exchange.timing.ownMs,
     heldMs: exchange.attempts?.heldMs(now) ?? 0,
     errorCode: exchange.errorCode,
+    shadow: exchange.shadow,
     kind: arrival.kind,
     tenant: exchange.tenant,
     model: exchange.model,

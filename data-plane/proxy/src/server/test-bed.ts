@@ -7,6 +7,7 @@ import { createEngine, type Engine } from "@meridian/data-core/engine";
 import { seededRandom } from "@meridian/proto/base";
 import { fixtureSnapshot } from "@meridian/proto/fixture";
 import { afterEach } from "vitest";
+import type { FinishedShadow, SkippedShadow } from "./data-server-options.ts";
 import { createDataServer, type DataServer, type FinishedExchange, type PeerTls } from "./index.ts";
 
 /** What a scripted model server does with one request. */
@@ -84,6 +85,8 @@ export type Bed = {
   readonly engine: Engine;
   readonly server: DataServer;
   readonly finished: FinishedExchange[];
+  readonly shadows: FinishedShadow[];
+  readonly skips: SkippedShadow[];
   readonly close: () => Promise<void>;
 };
 
@@ -102,6 +105,8 @@ async function startBed(options: BedOptions): Promise<Bed> {
   const random = seededRandom("bed");
   const engine = createEngine({ region: region, random });
   const finished: FinishedExchange[] = [];
+  const shadows: FinishedShadow[] = [];
+  const skips: SkippedShadow[] = [];
   const server = createDataServer({
     engine,
     random,
@@ -114,7 +119,11 @@ async function startBed(options: BedOptions): Promise<Bed> {
     },
     peerTls: options.peerTls,
     logger: { debug: ignore, info: ignore, warn: ignore, error: ignore },
-    metrics: { finished: (exchange) => finished.push(exchange) },
+    metrics: {
+      finished: (exchange) => finished.push(exchange),
+      shadowed: (shadow) => shadows.push(shadow),
+      shadowSkipped: (skipped) => skips.push(skipped),
+    },
     decisions: { record: ignore },
   });
   if (options.document !== undefined) applyPolicy(engine, server, region, options.document);
@@ -126,6 +135,8 @@ async function startBed(options: BedOptions): Promise<Bed> {
     engine,
     server,
     finished,
+    shadows,
+    skips,
     close: () => server.close(),
   };
 }

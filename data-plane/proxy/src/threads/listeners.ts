@@ -3,6 +3,7 @@
 import { availableParallelism } from "node:os";
 import type { EngineReport } from "@meridian/data-core/engine";
 import type { ToldVerdict } from "@meridian/data-core/health";
+import type { RegionPaths } from "@meridian/data-core/locality";
 import type { Clock, Problem, Random } from "@meridian/proto/base";
 import type { Snapshot } from "@meridian/proto/gen/snapshot_pb";
 import type { StateFrame } from "@meridian/proto/gen/sync_pb";
@@ -33,6 +34,8 @@ export type Listeners = {
   readonly decisions: Pick<Decisions, "find" | "latest">;
   /** Load of this region's backends, which the threads share. */
   readonly backends: BackendSight;
+  /** What is known of the ways to other regions, likewise. */
+  readonly paths: RegionPaths;
   /** What threads beside the main one counted for the metrics. */
   readonly counted: () => Promise<Counted>;
 };

@@ -35,6 +35,7 @@ export function serveHere(parts: ListenerParts): Listeners {
       await within(diskMs, listener.close());
     },
     decisions: listener.decisions,
+    paths: calls.paths,
     backends: new BackendSight({ engine: listener.engine, load: load.table, calls }),
     counted: async () => ({ metrics: [], decisionsDropped: listener.decisions.dropped() }),
   };

@@ -4,6 +4,7 @@
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { createCallBuffers, createEngine, openCallBuffers } from "@meridian/data-core/engine";
 import { createLoadBuffers, openLoadBuffers, SlotKeeper } from "@meridian/data-core/load";
+import type { RegionPaths } from "@meridian/data-core/locality";
 import { assertNever } from "@meridian/proto/base";
 import { DecisionRecordSchema } from "@meridian/proto/gen/decision_pb";
 import { StateFrameSchema } from "@meridian/proto/gen/sync_pb";
@@ -48,6 +49,7 @@ export function serveInThreads(parts: ListenerParts, threads: number): Listeners
       },
     },
     backends: served.backends,
+    paths: served.paths,
     counted: () => served.counted(),
   };
 }
@@ -57,6 +59,7 @@ class ServingThreads {
   readonly #lines: readonly ThreadLine[];
   readonly engine;
   readonly backends: BackendSight;
+  readonly paths: RegionPaths;
   readonly totals;
   readonly policy: SharedPolicy;
   readonly ports: SharedPorts;
@@ -80,6 +83,7 @@ class ServingThreads {
       load: { ...own, slots: keeper },
       calls,
     });
+    this.paths = calls.paths;
     this.backends = new BackendSight({ engine: this.engine, load: table, calls });
     const start = { settings, tls, threads, clockZeroMs: ownClockZeroMs(), load, calls: buffers };
     this.#lines = Array.from({ length: threads }, (_, thread) => this.#open({ ...start, thread }));
