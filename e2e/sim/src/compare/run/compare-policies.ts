@@ -4,7 +4,7 @@
 import type { Measured } from "../arena/measure.ts";
 import { generatedWorkloads } from "../work/generated.ts";
 import type { Workload } from "../work/work.ts";
-import { type Effort, policies, sharing } from "./contest.ts";
+import { type Effort, policies, sharing, simpleNames } from "./contest.ts";
 import type { Crew } from "./crew.ts";
 import type { ReplicaNeed } from "./replicas.ts";
 import type { Answer, Task } from "./tasks.ts";
@@ -16,6 +16,8 @@ export type Standing = {
   readonly loads: readonly number[];
   /** At the load that selective pushing just bears. */
   readonly measured: readonly Measured[];
+  /** At the load that ours just bears; of the simple ones and ours alone. */
+  readonly beside: readonly Measured[];
 };
 
 export type Far = {
@@ -74,16 +76,25 @@ async function compareOn(
       return { policy, loads: answer.loads };
     }),
   );
-  const common = loads.find((each) => each.policy === selectiveName)?.loads ?? [];
-  const at = async (policy: string, rttMs?: number): Promise<readonly Measured[]> => {
-    const task = { kind: "at-load", workload, policy, loads: common, rttMs, span } as const;
+  const of = (name: string) => loads.find((each) => each.policy === name)?.loads ?? [];
+  const common = of(selectiveName);
+  type At = { readonly loads: readonly number[]; readonly rttMs?: number };
+  const at = async (policy: string, where: At): Promise<readonly Measured[]> => {
+    const task = { kind: "at-load", workload, policy, rttMs: undefined, ...where, span } as const;
     return (await ask(crew, task)).measured;
   };
-  const standings = loads.map(async (each) => ({ ...each, measured: await at(each.policy) }));
+  const standings = loads.map(async (each): Promise<Standing> => {
+    const isBeside = [...simpleNames, oursName].includes(each.policy);
+    return {
+      ...each,
+      measured: await at(each.policy, { loads: common }),
+      beside: isBeside ? await at(each.policy, { loads: of(oursName) }) : [],
+    };
+  });
   const far = farRttMs.map(async (rttMs) => ({
     rttMs,
-    selective: await at(selectiveName, rttMs),
-    ours: await at(oursName, rttMs),
+    selective: await at(selectiveName, { loads: common, rttMs }),
+    ours: await at(oursName, { loads: common, rttMs }),
   }));
   return {
     workload,

@@ -29,14 +29,12 @@ export const sharing = [
 
 export const simpleNames: readonly string[] = simplePolicies.map((each) => each.name);
 
-/** Of SkyWalker's evaluation: a model of 8 billion parameters; prefill as GORGO measured it. */
-const size: ServerSize = {
-  ...serverSizes.small,
-  kvBlocks: (serverSizes.small.kvBlocks * serverSizes.small.blockTokens) / blockTokens,
-  blockTokens,
-  // Nobody is refused here: a queue that grows shows in the times.
-  queueMax: Number.POSITIVE_INFINITY,
-};
+/** The kernel's servers with finer blocks, and without a bound on their queues: one that grows shows in the times. */
+function sizeOf(name: keyof typeof serverSizes): ServerSize {
+  const size = serverSizes[name];
+  const kvBlocks = (size.kvBlocks * size.blockTokens) / blockTokens;
+  return { ...size, kvBlocks, blockTokens, queueMax: Number.POSITIVE_INFINITY };
+}
 
 /** Virginia, Ireland, Mumbai. */
 export const referenceRttMs = [
@@ -49,8 +47,10 @@ export function equalRttMs(ms: number): Layout["rttMs"] {
   return referenceRttMs.map((row, from) => row.map((_, to) => (from === to ? 0 : ms)));
 }
 
-/** Four replicas in each of three regions, as in SkyWalker's evaluation. */
-export const fleet: Layout = { replicas: [4, 4, 4], rttMs: referenceRttMs, size };
+/** Four replicas in each of three regions, as in SkyWalker's evaluation, unless more is said. */
+export function fleetFor({ server }: Workload, more: Partial<Layout> = {}): Layout {
+  return { replicas: [4, 4, 4], rttMs: referenceRttMs, size: sizeOf(server), ...more };
+}
 
 /** Skewed, and with a tide: the regions' peaks are eight hours apart. */
 export const shares = [0.4, 0.3, 0.3] as const;

@@ -1,9 +1,9 @@
 // How many replicas a day's demand needs: one fleet that all regions share, against one for each region's own peak.
 
-import type { Layout, Policy } from "../arena/arena.ts";
+import type { Policy } from "../arena/arena.ts";
 import { measure, type Span } from "../arena/measure.ts";
 import type { Demand, Workload } from "../work/work.ts";
-import { fleet, peakToTrough, shares } from "./contest.ts";
+import { fleetFor, peakToTrough, shares } from "./contest.ts";
 
 export type ReplicaNeed = {
   /** Of each region alone, summed. */
@@ -47,7 +47,7 @@ function regionalNeed(
     seed: `${seed}/${share}`,
   };
   return least(Math.ceil(load * share), (count) => {
-    const layout: Layout = { ...fleet, replicas: [count], rttMs: [[0]] };
+    const layout = fleetFor(workload, { replicas: [count], rttMs: [[0]] });
     const { firstTokenMs } = measure({ workload, policy: regional, layout, span, demand });
     return firstTokenMs.p90 <= workload.objectiveMs;
   });
@@ -59,7 +59,7 @@ function globalNeed(
   guess: number,
 ): number {
   return least(guess, (count) => {
-    const layout: Layout = { ...fleet, replicas: spread(count) };
+    const layout = fleetFor(workload, { replicas: spread(count) });
     return phases.every((phase) => {
       const demand: Demand = {
         requestsPerSecond: load,

@@ -1,10 +1,10 @@
 // Pieces of a comparison that can be run anywhere, in any order: each takes names and numbers and gives numbers.
 
 import { assertNever } from "@meridian/proto/base";
-import type { Layout, Policy } from "../arena/arena.ts";
+import type { Policy } from "../arena/arena.ts";
 import { type Measured, measure, type Span } from "../arena/measure.ts";
 import type { Workload } from "../work/work.ts";
-import { byName, demandOf, equalRttMs, fleet, policies, sharing } from "./contest.ts";
+import { byName, demandOf, equalRttMs, fleetFor, policies, sharing } from "./contest.ts";
 import { type ReplicaNeed, replicasNeeded } from "./replicas.ts";
 import { largestLoad } from "./search.ts";
 
@@ -52,7 +52,7 @@ export function perform(task: Task, workloads: readonly Workload[]): Answer {
     case "at-load": {
       const { rttMs, span, loads } = task;
       const policy = byName(policies, task.policy);
-      const layout: Layout = rttMs === undefined ? fleet : { ...fleet, rttMs: equalRttMs(rttMs) };
+      const layout = fleetFor(workload, rttMs === undefined ? {} : { rttMs: equalRttMs(rttMs) });
       const measured = loads.map((load, seed) =>
         measure({ workload, policy, layout, span, demand: demandOf(seed, loads.length, load) }),
       );
@@ -78,8 +78,13 @@ function largestLoads(
   let guess = workload.guess;
   return Array.from({ length: seeds }, (_, seed) => {
     const p90 = (load: number): number =>
-      measure({ workload, policy, layout: fleet, span, demand: demandOf(seed, seeds, load) })
-        .firstTokenMs.p90;
+      measure({
+        workload,
+        policy,
+        layout: fleetFor(workload),
+        span,
+        demand: demandOf(seed, seeds, load),
+      }).firstTokenMs.p90;
     guess = largestLoad(p90, { guess, objective: workload.objectiveMs });
     return guess;
   });

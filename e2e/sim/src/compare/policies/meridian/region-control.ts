@@ -83,6 +83,8 @@ export class RegionControl {
         loads: this.#loads,
         drains: noDrains,
         judged: unjudged,
+        former: this.#written?.digest,
+        wall: now,
       },
       now,
     );
