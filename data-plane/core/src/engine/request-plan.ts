@@ -32,7 +32,7 @@ import { countedAs, evidenceOf, noteRoom } from "./evidence.ts";
 import { Expectation } from "./expectation.ts";
 import type { Ticket } from "./hold-queues.ts";
 import { gone, type LastQuestion, lastResort, nobodyLeft } from "./last-resort.ts";
-import { expectedOf, localOutlook } from "./local-outlook.ts";
+import { expectedOf, localOutlook, poolSlotOf } from "./local-outlook.ts";
 import type { PlanContext } from "./plan-context.ts";
 import { hitTokensOf, pickFrom, surveyPool } from "./pool-choice.ts";
 import {
@@ -41,7 +41,7 @@ import {
   type RemoteChoice,
   type RemoteQuestion,
 } from "./region-choice.ts";
-import { waitKindOf, workOf } from "./request-work.ts";
+import { promisedMs, waitKindOf, workOf } from "./request-work.ts";
 import type { Pool, Table, TenantPlan } from "./table.ts";
 
 export type PlannedRequest = {
@@ -189,7 +189,7 @@ export class RequestPlan implements AttemptPorts {
     if (isCut) return;
     this.#underWay.spoke(slot);
     if (!isSlow) load.note(slot, "timed");
-    this.#expectation.came(slot, ms);
+    this.#expectation.came(slot, ms, now);
     if (candidate.kind === "peer" || health.isFrozen(slot)) return;
     const { inputTokens } = this.#request.facts;
     baselines.learn(slot, kind, { inputTokens, firstTokenMs: ms }, now);
@@ -264,7 +264,7 @@ export class RequestPlan implements AttemptPorts {
     const plainMs = expectedOf(this.#context, candidate.slot, asked);
     if (plainMs === undefined || request.role === "hedge") return undefined;
     const firstTokenMs = plainMs + times.errorMs(candidate.slot, plainMs);
-    if (request.heldMs + firstTokenMs <= this.#objectiveMs()) return undefined;
+    if (request.heldMs + firstTokenMs <= promisedMs(this.#request)) return undefined;
     const here = { firstTokenMs, isSession: this.#session !== undefined };
     const question = this.#remoteQuestion(request, tenant);
     return this.#leave(gainingRegion(this.#context, question, here, now));
@@ -288,14 +288,19 @@ export class RequestPlan implements AttemptPorts {
     const { holds } = this.#context;
     const local = { work: this.#work, kind: this.#kind ?? "stream", ticket: this.#ticket } as const;
     const here = localOutlook(this.#context, pool, local, now);
-    if (heldMs + here.firstTokenMs > this.#objectiveMs()) {
+    if (heldMs + here.firstTokenMs > promisedMs(this.#request)) {
       const staying = { firstTokenMs: here.firstTokenMs, isSession: this.#session !== undefined };
       const question = this.#remoteQuestion(request, tenant);
       const away = this.#leave(gainingRegion(this.#context, question, staying, now));
       if (away !== undefined) return away;
     }
     const isIn = this.#ticket !== undefined;
-    if (holdLeftMs > 0 && (isIn || !holds.isFull(this.#model))) return this.#hold(pool, now);
+    if (holdLeftMs > 0 && (isIn || !holds.isFull(this.#model))) {
+      const ms = here.firstTokenMs - here.errorMs;
+      if (here.queueMs !== undefined)
+        this.#expectation.holds(poolSlotOf(this.#context, pool), ms, now);
+      return this.#hold(pool, now);
+    }
     const choice = this.#pickNow(pool) ?? this.#pickBusy(pool);
     if (choice !== undefined) this.#expectation.queueMs = here.queueMs ?? 0;
     return choice;
@@ -354,14 +359,6 @@ export class RequestPlan implements AttemptPorts {
     if (isRefused && failure.retryAfterMs !== undefined) {
       calls.paths.noteQueue(candidate.region, this.#model, failure.retryAfterMs, now);
     }
-  }
-
-  /** What the route promises; without a promise, what counts as slow. */
-  #objectiveMs(): number {
-    const { objectiveFirstTokenMs, timeouts } = this.#request.resolved.route;
-    const { inputTokens } = this.#request.facts;
-    const inputMs = (inputTokens / 1_000) * timeouts.firstTokenMsPer1kInput;
-    return objectiveFirstTokenMs ?? timeouts.slowMs + inputMs;
   }
 
   #remoteQuestion({ excluded }: NextRequest, tenant: TenantPlan): RemoteQuestion {

@@ -4,6 +4,7 @@ import type { Instant } from "@meridian/proto/base";
 import { type AttemptRecord, isUnsent } from "../attempt/index.ts";
 import type { BackendBuckets, Work } from "../balance/index.ts";
 import type { WaitKind } from "../health/index.ts";
+import type { ResolvedRoute } from "../route/index.ts";
 import type { Outcome, RequestFacts } from "./engine.ts";
 
 /** Output that a request without a limit is expected to have. */
@@ -25,6 +26,15 @@ export function waitKindOf({ kind, stream }: RequestFacts): WaitKind | undefined
 
 /** What tells how much of the reckoned work was done. */
 export type SettledWork = Pick<Outcome, "facts" | "attempts" | "usage">;
+
+/** The first token that the route promises; without a promise, what counts as slow. */
+export function promisedMs({ facts, resolved }: PromisedRequest): number {
+  const { objectiveFirstTokenMs, timeouts } = resolved.route;
+  const inputMs = (facts.inputTokens / 1_000) * timeouts.firstTokenMsPer1kInput;
+  return objectiveFirstTokenMs ?? timeouts.slowMs + inputMs;
+}
+
+type PromisedRequest = { readonly facts: RequestFacts; readonly resolved: ResolvedRoute };
 
 /** Gives back to the backends' buckets what their calls did not use. Once for each request, after its last call. */
 export function settleBuckets(buckets: BackendBuckets, outcome: SettledWork, now: Instant): void {
