@@ -84,6 +84,7 @@ test("what a digest says goes into the frame, with its age; models that the poli
   const [usEast] = makeStateFrame(source({ signs }), view).regions;
   expect(usEast).toMatchObject({
     ageMs: 1_000,
+    proxies: 3,
     pools: [
       { model: "llama-70b", backends: 2, available: 0, capacityTokens: 0 },
       { model: "llama-8b", backends: 1, available: 1, capacityTokens: 0 },

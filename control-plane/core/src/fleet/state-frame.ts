@@ -70,13 +70,15 @@ function regionState(
 ): RegionState {
   const drain = drains.regions.get(name);
   // The policy says which pools there are; the digest, which may be older than the policy, how they are.
-  const known = new Map(signs.digest(name)?.pools.map((each) => [each.model, each]));
+  const digest = signs.digest(name);
+  const known = new Map(digest?.pools.map((each) => [each.model, each]));
   return create(RegionStateSchema, {
     name,
     draining: drain !== undefined,
     drainLeftMs: drain === undefined ? 0 : drainLeftMs(drain, view.wall),
     ageMs: signs.ageMs(name, view.now),
     pools: declared.map((each) => poolState(known.get(each.model) ?? each)),
+    proxies: digest?.proxies ?? 0,
   });
 }
 

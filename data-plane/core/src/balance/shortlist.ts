@@ -26,7 +26,7 @@ export class Shortlist {
   readonly slots: Int32Array;
   /** Policy weight × share by health. */
   readonly weights: Float64Array;
-  /** Tokens still to do there. */
+  /** Tokens still to do there, those of answers for less than those of prompts. */
   readonly pending: Float64Array;
   readonly inFlight: Float64Array;
   /** Tokens of the prompt that need not be computed there, probably. */

@@ -11,6 +11,7 @@ import {
   type Result,
 } from "@meridian/proto/base";
 import type { Snapshot, Version } from "@meridian/proto/gen/snapshot_pb";
+import type { StateFrame } from "@meridian/proto/gen/sync_pb";
 import {
   compareVersions,
   formatVersion,
@@ -52,7 +53,7 @@ import { refuse, refuseFull } from "./refusals.ts";
 import { HeldState, verdictTrust } from "./region-state.ts";
 import { budgetsFor } from "./request-budgets.ts";
 import { RequestPlan } from "./request-plan.ts";
-import { settleBuckets, workOf } from "./request-work.ts";
+import { limitBuckets, settleBuckets, workOf } from "./request-work.ts";
 import { type Shadow, shadowOf } from "./shadow.ts";
 import { compileTable, type Table, type TenantPlan } from "./table.ts";
 
@@ -84,6 +85,8 @@ class RegionEngine implements Engine {
   readonly #context: PlanContext;
   #own: ReadonlyMap<string, ToldVerdict> = new Map();
   #table: Table | undefined;
+  /** Proxies of the region, this one included, as far as the buckets know. */
+  #sharers = 1;
 
   constructor(options: EngineOptions) {
     this.#options = options;
@@ -113,7 +116,7 @@ class RegionEngine implements Engine {
       const prepared = this.prepare(change.snapshot);
       return prepared.kind === "err" ? prepared : ok(prepared.value.commit(now));
     }
-    if (change.kind === "state") this.#state.take(change.frame, now);
+    if (change.kind === "state") this.#takeState(change.frame, now);
     else this.#own = change.verdicts;
     this.#judgeBackends(now);
     this.#context.holds.open();
@@ -179,11 +182,7 @@ class RegionEngine implements Engine {
     settleBuckets(this.#calls.buckets, outcome, now);
     const { inputTokens, outputTokens } = outcome.usage;
     this.#load.totals.settled({ inputTokens, outputTokens, edge: edgeEvidence(outcome) });
-    const table = this.#table;
-    if (table === undefined) return;
-    const { facts } = outcome;
-    const model = table.router.resolve(facts)?.targets[0]?.model;
-    noteEnd(this.#load.demand, table, { outcome, model });
+    if (this.#table !== undefined) noteEnd(this.#load.demand, this.#table, outcome);
   }
 
   report(now: Instant): EngineReport {
@@ -262,13 +261,9 @@ class RegionEngine implements Engine {
       this.#load.demand.forget(slot);
     }
     forgetSlots(this.#calls, fresh);
-    for (const { slots, capacities } of table.pools.values()) {
-      for (const [place, slot] of slots.entries()) {
-        const capacity = capacities[place];
-        if (capacity !== undefined) this.#calls.buckets.setLimits(slot, capacity);
-      }
-    }
     this.#table = table;
+    this.#sharers = this.#state.proxies(table.region);
+    limitBuckets(this.#calls.buckets, table, this.#sharers);
     this.#health.arrange(healthPools(table));
     this.#judgeBackends(now);
     this.#context.sentAway.clear();
@@ -287,6 +282,15 @@ class RegionEngine implements Engine {
       return problem("version_backwards", "version", message);
     }
     return undefined;
+  }
+
+  #takeState(frame: StateFrame, now: Instant): void {
+    this.#state.take(frame, now);
+    const table = this.#table;
+    const sharers = this.#state.proxies(this.#options.region);
+    if (table === undefined || sharers === this.#sharers) return;
+    this.#sharers = sharers;
+    limitBuckets(this.#calls.buckets, table, sharers);
   }
 
   #judgeBackends(now: Instant): void {

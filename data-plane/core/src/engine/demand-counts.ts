@@ -18,20 +18,19 @@ export function noteArrival(
   }
 }
 
-/** `model`: what the request's route names first; it counts where no backend of this region was asked. */
-export function noteEnd(
-  demand: Demand,
-  table: Table,
-  { outcome, model }: { readonly outcome: Outcome; readonly model: string | undefined },
-): void {
+/** Where no backend of this region was asked, the model that the request's route names first counts. */
+export function noteEnd(demand: Demand, table: Table, outcome: Outcome): void {
   const { facts, attempts, usage } = outcome;
   const used = usage.inputTokens + usage.outputTokens;
   const worker = workerOf(outcome);
   const backend = worker === undefined ? undefined : table.targets.get(targetId(worker));
   if (backend?.kind === "backend" && used > 0) demand.worked(backend.slot, used);
-  const asked = attempts.find((each) => each.candidate.kind === "backend")?.candidate.model;
-  const pool = table.poolSlots.get(asked ?? model ?? "");
-  if (pool === undefined || facts.arrivedFrom !== undefined) return;
+  if (facts.arrivedFrom !== undefined) return;
+  const asked =
+    attempts.find((each) => each.candidate.kind === "backend")?.candidate.model ??
+    table.router.resolve(facts)?.targets[0]?.model;
+  const pool = table.poolSlots.get(asked ?? "");
+  if (pool === undefined) return;
   const away = attempts.some((each) => each.candidate.kind === "peer");
   demand.ended(pool, { expected: workOf(facts).tokens, used, away });
 }

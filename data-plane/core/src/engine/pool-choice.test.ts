@@ -133,6 +133,16 @@ test("who is full by its own word is out for its time, and who named none comes 
   expect(look({ now: 3_000 })).toBe("abcd|");
 });
 
+test("prompts that wait for their first token count whole, the rest of the work for a quarter", () => {
+  const { pool, load, question, slot } = world();
+  load.start(slot("a"), 1_000, 600);
+  load.start(slot("b"), 1_000);
+  load.start(slot("c"), 1_000, 600);
+  load.spoke(slot("c"), 600);
+  const { open } = surveyPool(pool, question);
+  expect([...open.pending.slice(0, 4)]).toEqual([700, 250, 100, 0]);
+});
+
 test("what a backend has of the prompt counts for four fifths, and never for more than the prompt", () => {
   const { pool, calls, question, slot } = world();
   const prefix = [1, 2, 3];

@@ -34,6 +34,13 @@ export type PoolQuestion = {
 /** Caches lose blocks that the index does not know of. */
 const hitTrust = 0.8;
 
+/**
+ * What a token of an answer counts beside one of a prompt. Servers make answers of many requests in one step, so they stand
+ * less in the way; and a client's limit is mostly far above what comes. Simulated: with 1 the caches hit less, by three
+ * points in a hundred; with nothing at all the slowest first tokens are later.
+ */
+const answerShare = 0.25;
+
 /** As many names as a decision record keeps of one choice. */
 const consideredMax = 16;
 
@@ -73,7 +80,8 @@ function enter(pool: Pool, place: number, weight: number, question: PoolQuestion
   else if (saturation.any(now) && saturation.isAvoided(slot, now)) list = survey.avoided;
   const entry = list.add(place, slot);
   list.weights[entry] = weight;
-  list.pending[entry] = load.pendingTokens(slot);
+  const awaited = load.awaitedTokens(slot);
+  list.pending[entry] = awaited + answerShare * (load.pendingTokens(slot) - awaited);
   list.inFlight[entry] = inFlight;
   if (prefix.length === 0) return;
   list.hits[entry] = Math.min(work.promptTokens, hitTokensOf(prefixes, prefix, slot));

@@ -88,6 +88,11 @@ export class HeldState {
     };
   }
 
+  /** Ready proxies of a region, as last heard; at least 1. */
+  proxies(region: string): number {
+    return Math.max(1, this.#regions.get(region)?.proxies ?? 0);
+  }
+
   /** Another region's backends of one model, or the own region's; undefined: no frame tells of them. */
   pool(region: string, model: string, now: Instant): PoolView | undefined {
     const state = this.#regions.get(region);

@@ -362,23 +362,3 @@ test("who was sent a prompt is sent what begins like it, and others what does no
   );
   expect(firstCalls(engine, 0, { prefix: [] }).size).toBe(3);
 });
-
-test("a backend whose bucket is empty is called no more, until the bucket fills", () => {
-  const backends = [
-    { name: "a", requestsPerMinute: 60 },
-    { name: "b", requestsPerMinute: 6 },
-  ].map(({ name, requestsPerMinute }) => ({
-    name,
-    region: "eu",
-    url: `http://${name}:1`,
-    serves: [{ model: "big" }],
-    capacity: { requestsPerMinute },
-  }));
-  const limited: Document = { ...homeAlone, backends };
-  const engine = engineWith(limited);
-  const names = Array.from({ length: 12 }, () => begin(engine, 0).first);
-  expect(names.filter((each) => each === "first a")).toHaveLength(10);
-  expect(names.filter((each) => each === "first b")).toHaveLength(1);
-  expect(names.at(-1)).toBe("finish refused");
-  expect(begin(engine, 1_001).first).toBe("first a");
-});

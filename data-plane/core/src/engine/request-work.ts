@@ -6,6 +6,7 @@ import type { BackendBuckets, Work } from "../balance/index.ts";
 import type { WaitKind } from "../health/index.ts";
 import type { ResolvedRoute } from "../route/index.ts";
 import type { Outcome, RequestFacts } from "./engine.ts";
+import type { Table } from "./table.ts";
 
 /** Output that a request without a limit is expected to have. */
 const outputTokensGuess = 256;
@@ -35,6 +36,27 @@ export function promisedMs({ facts, resolved }: PromisedRequest): number {
 }
 
 type PromisedRequest = { readonly facts: RequestFacts; readonly resolved: ResolvedRoute };
+
+/**
+ * What the policy declares for a backend is for the whole region: each of its proxies takes an equal part. Clients are
+ * spread over proxies by their number, so that parts of one size fit, roughly.
+ */
+export function limitBuckets(
+  buckets: BackendBuckets,
+  { pools }: Pick<Table, "pools">,
+  proxies: number,
+): void {
+  const partOf = (limit: number | undefined) => (limit === undefined ? undefined : limit / proxies);
+  for (const { slots, capacities } of pools.values()) {
+    for (const [place, slot] of slots.entries()) {
+      const { requestsPerMinute, tokensPerMinute } = capacities[place] ?? {};
+      buckets.setLimits(slot, {
+        requestsPerMinute: partOf(requestsPerMinute),
+        tokensPerMinute: partOf(tokensPerMinute),
+      });
+    }
+  }
+}
 
 /** Gives back to the backends' buckets what their calls did not use. Once for each request, after its last call. */
 export function settleBuckets(buckets: BackendBuckets, outcome: SettledWork, now: Instant): void {

@@ -49,6 +49,9 @@ export class Router {
   readonly #headers: HeaderClasses;
   readonly #readsPlace: boolean;
   readonly #memory = new Map<string, ResolvedRoute | undefined>();
+  /** A request is asked about several times in a row: the last one's answer needs no key. */
+  #last: RouteFacts | undefined;
+  #lastResolved: ResolvedRoute | undefined;
 
   constructor(policy: RoutingPolicy) {
     this.#policy = policy;
@@ -60,8 +63,17 @@ export class Router {
 
   /** undefined: no route takes this request. */
   resolve(facts: RouteFacts): ResolvedRoute | undefined {
+    if (facts !== this.#last) {
+      this.#lastResolved = this.#recall(facts);
+      this.#last = facts;
+    }
+    return this.#lastResolved;
+  }
+
+  #recall(facts: RouteFacts): ResolvedRoute | undefined {
     const key = this.#keyOf(facts);
-    if (this.#memory.has(key)) return this.#memory.get(key);
+    const known = this.#memory.get(key);
+    if (known !== undefined || this.#memory.has(key)) return known;
     if (this.#memory.size >= memoryMax) this.#memory.clear();
     const resolved = resolveRoute(this.#policy, facts);
     this.#memory.set(key, resolved);

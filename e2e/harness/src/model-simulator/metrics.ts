@@ -9,7 +9,7 @@ const figures: readonly {
   readonly of: (load: Load) => number;
 }[] = [
   { name: "num_requests_running", type: "gauge", of: (load) => load.running },
-  { name: "num_requests_waiting", type: "gauge", of: (load) => load.waiting },
+  { name: "num_requests_waiting", type: "gauge", of: (load) => load.queued },
   { name: "gpu_cache_usage_perc", type: "gauge", of: (load) => load.kvUsed },
   { name: "prompt_tokens_total", type: "counter", of: (load) => load.promptTokens },
   { name: "generation_tokens_total", type: "counter", of: (load) => load.generationTokens },

@@ -27,6 +27,8 @@ export type Emission =
 export type Load = {
   readonly running: number;
   readonly waiting: number;
+  /** Of those waiting, the ones that the last step had no room for: what vLLM's metrics tell. The others just came. */
+  readonly queued: number;
   /** 0 to 1. */
   readonly kvUsed: number;
   readonly promptTokens: number;
@@ -66,6 +68,7 @@ class BatchScheduler implements Scheduler {
   readonly #cache: PrefixCache;
   readonly #counts = { promptTokens: 0, generationTokens: 0, prefixQueries: 0, prefixHits: 0 };
   #kvTokens = 0;
+  #leftOut = 0;
   #step: Step | undefined;
   #pending: Emission[] = [];
 
@@ -109,6 +112,7 @@ class BatchScheduler implements Scheduler {
     return {
       running: this.#running.size,
       waiting: this.#waiting.length,
+      queued: Math.min(this.#leftOut, this.#waiting.length),
       kvUsed: Math.min(1, this.#kvTokens / this.#size.kvTokensMax),
       ...this.#counts,
     };
@@ -139,6 +143,7 @@ class BatchScheduler implements Scheduler {
 
   #begin(now: Instant): void {
     this.#admit();
+    this.#leftOut = this.#waiting.length;
     if (this.#running.size === 0) {
       this.#step = undefined;
       return;
