@@ -3,7 +3,12 @@
 // Options: --short, --json (the last line is JSON).
 
 import { parseArgs } from "node:util";
-import { allocationFigures, pickerFigures, wholeFigures } from "./decision/decision-figures.ts";
+import {
+  allBalances,
+  allocationFigures,
+  pickerFigures,
+  wholeFigures,
+} from "./decision/decision-figures.ts";
 import { type Figure, figuresAsJson, formatFigures, holds } from "./report/figures.ts";
 
 const { values: options } = parseArgs({
@@ -13,8 +18,8 @@ const { values: options } = parseArgs({
   },
 });
 const effort = options.short
-  ? { decisions: 4_000, rounds: 5, p99MaxUs: 20 }
-  : { decisions: 20_000, rounds: 9, p99MaxUs: 20 };
+  ? { balances: allBalances, decisions: 4_000, rounds: 5, p99MaxUs: 20 }
+  : { balances: allBalances, decisions: 20_000, rounds: 9, p99MaxUs: 20 };
 
 const figures: Figure[] = [];
 for (const [title, part] of [

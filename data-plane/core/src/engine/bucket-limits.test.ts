@@ -5,7 +5,7 @@ import { createEngine, type Engine } from "./index.ts";
 import { plainFacts } from "./test-facts.ts";
 
 /** Backend `a` bears 60 requests a minute, `b` 6; nobody waits for them, and no other region would do. */
-function engine(): Engine {
+function engine(balance = "least-outstanding"): Engine {
   const limits = { a: 60, b: 6 };
   const backends = Object.entries(limits).map(([name, requestsPerMinute]) => ({
     name,
@@ -19,7 +19,7 @@ function engine(): Engine {
     regions: [{ name: "eu" }],
     backends,
     models: [{ name: "big" }],
-    routes: [{ name: "all", match: { models: ["*"] }, fallback: ["degrade"] }],
+    routes: [{ name: "all", match: { models: ["*"] }, fallback: ["degrade"], balance }],
   };
   const snapshot = fixtureSnapshot("eu", document);
   expect(made.apply({ kind: "snapshot", snapshot }, 0).kind).toBe("ok");
@@ -58,3 +58,33 @@ test("of what a backend bears each proxy of the region takes an equal part, and 
   tell(0);
   expect(countOf(ask(made, 40, 60_000), "a")).toBe(10);
 });
+
+const minuteMs = 60_000;
+
+const balances = ["round-robin", "weighted", "least-outstanding", "cache-aware"];
+
+test.each(balances)(
+  "%s: no minute sees more of a backend than its limit and one burst",
+  (balance) => {
+    const made = engine(balance);
+    const random = seededRandom(balance);
+    const sent = { a: [] as number[], b: [] as number[] };
+    for (let now = 0; now < 5 * minuteMs; now += random.next() * 1_000) {
+      const [command] = made.begin(plainFacts, now).step({ kind: "start" }, now);
+      if (command?.kind !== "call") continue;
+      const { name } = command.choice.candidate;
+      if (name === "a" || name === "b") sent[name].push(now);
+    }
+    for (const [times, most] of [
+      [sent.a, 70],
+      [sent.b, 7],
+    ] as const) {
+      const most60s = times.map(
+        (at) => times.filter((each) => each >= at && each < at + minuteMs).length,
+      );
+      expect(Math.max(...most60s)).toBeLessThanOrEqual(most);
+      // What is allowed is used, but for the time until the next request comes.
+      expect(times.length).toBeGreaterThan(5 * most * 0.75);
+    }
+  },
+);
