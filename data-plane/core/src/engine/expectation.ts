@@ -29,7 +29,8 @@ export class Expectation {
   }
 
   /** A backend of this region gets the call; `tokens` stand before its first one there, the own prompt included. */
-  calls(slot: number, tokens: number): void {
+  calls(slot: number, tokens: number, now: Instant): void {
+    this.#context.times.started(slot, now);
     const { queueMs } = this;
     this.queueMs = 0;
     this.#slot = slot;
@@ -60,8 +61,8 @@ export class Expectation {
   came(slot: number, ms: number, now: Instant): void {
     if (slot !== this.#slot) return;
     const { fits, times } = this.#context;
-    if (this.#heldSlot !== nobody) times.missed(this.#heldSlot, now - this.#heldUntil);
-    if (this.#isKnown) times.missed(slot, ms - this.#ms);
-    if (this.#tokens > 0 && this.#kind === "stream") fits.learn(slot, this.#tokens, ms);
+    if (this.#heldSlot !== nobody) times.missed(this.#heldSlot, now - this.#heldUntil, now);
+    if (this.#isKnown) times.missed(slot, ms - this.#ms, now);
+    if (this.#tokens > 0 && this.#kind === "stream") fits.learn(slot, this.#tokens, ms, now);
   }
 }

@@ -73,7 +73,7 @@ export function localOutlook(
   const errorMs =
     queueMs === undefined
       ? testedMs + untestedErrorMs(idleMs)
-      : Math.max(testedMs, context.times.errorMs(poolSlotOf(context, pool), queueMs));
+      : Math.max(testedMs, context.times.errorMs(poolSlotOf(context, pool), queueMs, now));
   const parts = { netMs: 0, queueMs: queueMs ?? 0, fit, tokens, errorMs };
   return { firstTokenMs: expectedFirstTokenMs(parts), queueMs, errorMs };
 }
@@ -137,7 +137,7 @@ function addList(
     sums.working += calls.engines.running(slot, now) ?? list.inFlight[entry] ?? 0;
     sums.waiting += calls.engines.waiting(slot, now) ?? 0;
     sums.hitTokens = Math.max(sums.hitTokens, list.hits[entry] ?? 0);
-    sums.errorMs += times.errorMs(slot, idleMs);
+    sums.errorMs += times.errorMs(slot, idleMs, now);
     const callMs = times.callMs(slot);
     if (callMs === undefined) continue;
     sums.known += 1;

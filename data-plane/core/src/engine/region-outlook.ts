@@ -65,7 +65,7 @@ export function regionOutlook(
   const plainMs = wayMs + idleFirstTokenMs(fit, work.promptTokens);
   const slot = peer.candidates[0]?.slot ?? 0;
   const queueErrorMs = queueMs === undefined ? untestedErrorMs(plainMs) : 0;
-  const errorMs = times.errorMs(slot, plainMs) + queueErrorMs;
+  const errorMs = times.errorMs(slot, plainMs, now) + queueErrorMs;
   const waitMs = Math.max(queueMs ?? 0, sentMs);
   const parts = { netMs: wayMs, queueMs: waitMs, fit, tokens: work.promptTokens, errorMs };
   return {
@@ -87,18 +87,27 @@ const headroomFreshMs = 6_000;
  * the table, whose capacities are estimates and lag behind: the region is asked every 2 s, and refuses on arrival what it
  * has no room for after all.
  */
-export function mayGo(
-  { calls, sentAway, state }: PlanContext,
-  region: string,
-  model: string,
-  now: Instant,
-): boolean {
+export function mayGo(context: PlanContext, region: string, model: string, now: Instant): boolean {
+  const { calls, sentAway, state } = context;
   const { paths } = calls;
   const share = state.outflowShare(model, region, now);
   const isFresh = paths.toldAgeMs(region, model, now) <= headroomFreshMs;
   const headroom = isFresh ? paths.headroom(region, model) : undefined;
   if (share === undefined) return headroom === undefined || headroom > 0;
-  return (headroom ?? 0) > 0 || sentAway.mayGo(model, region, share, now);
+  if ((headroom ?? 0) > 0) return true;
+  return sentAway.mayGo(model, region, share + lostShare(context, model, now), now);
+}
+
+/**
+ * What the table grants to regions whose way fails from here: no control plane sees that, and it would be granted to the
+ * others. Whether they have room for it they say themselves, on arrival.
+ */
+function lostShare({ calls, state, table }: PlanContext, model: string, now: Instant): number {
+  let lost = 0;
+  for (const { name } of table().peers) {
+    if (calls.paths.isFailing(name, now)) lost += state.outflowShare(model, name, now) ?? 0;
+  }
+  return lost;
 }
 
 /** The first that the region serves. */

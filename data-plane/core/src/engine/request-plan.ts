@@ -1,6 +1,5 @@
 // One request's way through candidates: a backend of the own region that has room; else another region that gains enough, or
-// a wait here for a place; and the last resort. docs/choosing.md tells it at length.
-// It is what the attempt machine asks; it writes each call into the load table, into health and into what calls teach.
+// a wait here for a place; and the last resort (docs/choosing.md). What the attempt machine asks, and tells of each call.
 
 import type { Instant } from "@meridian/proto/base";
 import type { TargetView } from "@meridian/proto/snapshot";
@@ -141,7 +140,7 @@ export class RequestPlan implements AttemptPorts {
     this.#underWay.started(slot, awaited, tokens - promptTokens + own - awaited);
     calls.buckets.take(slot, tokens, now);
     if (candidate.kind === "backend") {
-      this.#expectation.calls(slot, ahead + own);
+      this.#expectation.calls(slot, ahead + own, now);
       // At once, not when it has answered: a sibling that comes meanwhile belongs there, too.
       calls.prefixes.learn(this.#request.facts.prefix, slot);
     } else {
@@ -259,11 +258,14 @@ export class RequestPlan implements AttemptPorts {
     now: Instant,
   ): Choice | undefined {
     const { load, times } = this.#context;
-    const tokens = load.awaitedTokens(candidate.slot) + this.#ownTokens(candidate);
-    const asked = { kind: this.#kind ?? "stream", tokens } as const;
+    const ahead = load.awaitedTokens(candidate.slot);
+    // Or nobody would ever learn that what was slow is quick again.
+    if (ahead <= 0 && !times.isTried(candidate.slot, now)) return undefined;
+    const own = this.#ownTokens(candidate);
+    const asked = { kind: this.#kind ?? "stream", tokens: ahead + own } as const;
     const plainMs = expectedOf(this.#context, candidate.slot, asked);
     if (plainMs === undefined || request.role === "hedge") return undefined;
-    const firstTokenMs = plainMs + times.errorMs(candidate.slot, plainMs);
+    const firstTokenMs = plainMs + times.errorMs(candidate.slot, plainMs, now);
     if (request.heldMs + firstTokenMs <= promisedMs(this.#request)) return undefined;
     const here = { firstTokenMs, isSession: this.#session !== undefined };
     const question = this.#remoteQuestion(request, tenant);

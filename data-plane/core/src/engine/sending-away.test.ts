@@ -81,6 +81,17 @@ test("the region table bounds what leaves: a share of 0 lets nobody go, 20 % let
   expect(away / requests).toBeLessThan(0.26);
 });
 
+test("what the table grants to a region whose way fails may go to the others", () => {
+  const made = world(policy(prompt));
+  busy(made);
+  measure(made, 10_000);
+  tell(made, 200, 10_000);
+  for (let each = 0; each < 3; each++) made.calls.paths.noteFailure("us", 10_000);
+  expect(made.ask(10_001).first).toMatch(/^first ap/);
+  tell(made, 0, 10_002);
+  expect(made.ask(10_003).first).toBe("hold");
+});
+
 test("beyond the table's share a request goes where the region itself has just said that it has room", () => {
   const made = world(policy(prompt));
   busy(made);
@@ -120,6 +131,27 @@ test("prompts that stand before a first token send the next one away before a se
   const patient = prefilling({ objective: { firstTokenMs: 60_000 } });
   const stay = Array.from({ length: 12 }, () => patient.ask(50_001, { inputTokens: 300 }).first);
   expect(stay.join()).toMatch(/^(first [ab],?){12}$/);
+});
+
+test("servers that were erratic for a while are tried again, and stayed with once they are not", () => {
+  const backends = [backend("a", "eu", 64), backend("b", "eu", 64), backend("us-a", "us", 64)];
+  const made = world(policy({ objective: { firstTokenMs: 1_000 } }, { backends }));
+  const isAway = (second: number, firstTokenMs: number) => {
+    const now = second * 1_000 + 1;
+    measure(made, now);
+    const asked = made.ask(now, { inputTokens: 300 });
+    const isAbroad = asked.first.startsWith("first us");
+    const ms = isAbroad ? 400 : firstTokenMs;
+    asked.attempts.step({ kind: "token", attempt: 1, continuable: false }, now + ms);
+    complete(asked, now + ms + 100);
+    return isAbroad;
+  };
+  const seconds = Array.from({ length: 200 }, (_, second) => second);
+  const erratic = seconds.map((at) => isAway(at, at % 8 < 2 ? 4_000 : 300));
+  expect(erratic.slice(100).filter(Boolean).length).toBeGreaterThan(50);
+  // The last wait of those four seconds is over by then.
+  const calm = seconds.map((at) => isAway(205 + at, 300));
+  expect(calm.slice(150).filter(Boolean)).toEqual([]);
 });
 
 test("a prompt that has got its first token stands before nobody", () => {

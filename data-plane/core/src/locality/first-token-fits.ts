@@ -1,25 +1,28 @@
 // What the first token of each target takes for the work that stands before it: everything that the target has to compute
 // first, the request's own prompt included. One engine's own, by slot; it follows what was seen of late.
 
+import type { Instant } from "@meridian/proto/base";
 import type { FirstTokenFit } from "./expected-time.ts";
 
 /** A new call's weight, once there were as many. */
 const weightMax = 200;
+/** What was seen counts half after so long: a server that was slow, and is called for seldom since, is quick again. */
+const halfLifeMs = 60_000;
 /** Fewer than so many calls are chance. */
 const callsMin = 8;
 /** A wait so many times the expected one counts as that: a queue that nobody told of is not the prompt's fault. */
 const lateMax = 4;
 const lateSlackMs = 500;
 
-const fields = { calls: 0, weight: 1, x: 2, y: 3, xx: 4, xy: 5, baseMs: 6, msPerToken: 7 } as const;
-const cellsPerSlot = 8;
+const fields = { calls: 0, weight: 1, x: 2, y: 3, xx: 4, xy: 5, baseMs: 6, msPerToken: 7, at: 8 };
+const cellsPerSlot = 9;
 
 /**
  * Least squares with forgetting: `baseMs` + `msPerToken` × tokens. Source of the shape: GORGO (arXiv 2602.11688), whose
  * tokens are those that run, those that wait, and the request's own.
  *
  * @example
- * fits.learn(slot, 4_600, 520); // 4,600 tokens had to be computed first, and the first token came after 520 ms
+ * fits.learn(slot, 4_600, 520, now); // 4,600 tokens had to be computed first, and the first token came after 520 ms
  * fits.expectedMs(slot, 1_000); // undefined until there were some
  */
 export class FirstTokenFits {
@@ -29,11 +32,12 @@ export class FirstTokenFits {
     this.#cells = new Float64Array(slots * cellsPerSlot);
   }
 
-  learn(slot: number, tokens: number, firstTokenMs: number): void {
+  learn(slot: number, tokens: number, firstTokenMs: number, now: Instant): void {
     const at = this.#place(slot);
     const expectedMs = this.expectedMs(slot, tokens) ?? Number.POSITIVE_INFINITY;
     const ms = Math.min(firstTokenMs, lateMax * expectedMs + lateSlackMs);
-    const keep = Math.min(1, (weightMax - 1) / Math.max(1, this.#read(at + fields.weight)));
+    const keep = this.#kept(at, now);
+    this.#cells[at + fields.at] = now;
     this.#cells[at + fields.calls] = this.#read(at + fields.calls) + 1;
     this.#add(at + fields.weight, keep, 1);
     this.#add(at + fields.x, keep, tokens);
@@ -68,6 +72,13 @@ export class FirstTokenFits {
   forget(slot: number): void {
     const at = slot * cellsPerSlot;
     if (at < this.#cells.length) this.#cells.fill(0, at, at + cellsPerSlot);
+  }
+
+  /** Of what was seen before: by number and by time, but never less than what a line needs. */
+  #kept(at: number, now: Instant): number {
+    const weight = Math.max(1, this.#read(at + fields.weight));
+    const byTime = 0.5 ** (Math.max(0, now - this.#read(at + fields.at)) / halfLifeMs);
+    return Math.min(1, (weightMax - 1) / weight, Math.max(byTime, callsMin / weight));
   }
 
   /** The line through what was seen. Neither of its parts is below 0. */

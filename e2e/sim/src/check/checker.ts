@@ -7,12 +7,14 @@ import type { StateFrame } from "@meridian/proto/gen/sync_pb";
 import type { ControlPlane } from "../control/control-plane.ts";
 import type { AskerEnding } from "../fleet/asker.ts";
 import type { Exchange } from "../fleet/exchange.ts";
-import type { NotedCall, NotedSpeech, SimProxy } from "../fleet/proxy.ts";
+import type { SimProxy } from "../fleet/proxy.ts";
+import type { NotedCall, NotedSpeech } from "../fleet/proxy-notes.ts";
 import type { RequestRecord } from "../kernel/request.ts";
 import type { Scene } from "../scene/scene.ts";
 
 export type Checker = {
-  readonly name: string;
+  /** The engine has admitted a request. */
+  readonly began?: (exchange: Exchange) => void;
   readonly refused?: (exchange: Exchange, code: string) => void;
   readonly called?: (exchange: Exchange, call: NotedCall) => void;
   readonly spoke?: (exchange: Exchange, spoken: NotedSpeech) => void;

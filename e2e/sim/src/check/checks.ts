@@ -19,12 +19,15 @@ const mark = {
   arrived: 9,
   firstToken: 10,
   finished: 11,
+  began: 12,
 } as const;
 
-export class Checks implements Required<Omit<Checker, "name">> {
+export class Checks implements Required<Checker> {
   readonly #scene: Scene;
-  readonly #checkers: readonly Checker[];
+  readonly #checkers: Checker[];
   readonly violations: Violation[] = [];
+  /** Requests that clients' tries brought to proxies, and calls to model servers that came of them. */
+  readonly tally = { requests: 0, calls: 0 };
   readonly #counts = new Map<string, number>();
 
   constructor(scene: Scene, makers: { readonly [name: string]: CheckerMaker }) {
@@ -34,10 +37,21 @@ export class Checks implements Required<Omit<Checker, "name">> {
     );
   }
 
+  /** One more who is told everything. */
+  listen(checker: Checker): void {
+    this.#checkers.push(checker);
+  }
+
   /** By checker. */
   get counts(): ReadonlyMap<string, number> {
     return this.#counts;
   }
+
+  readonly began: Required<Checker>["began"] = (exchange) => {
+    this.#note(mark.began, exchange.request.id);
+    if (!exchange.isFromPeer) this.tally.requests += 1;
+    for (const each of this.#checkers) each.began?.(exchange);
+  };
 
   readonly refused: Required<Checker>["refused"] = (exchange, code) => {
     this.#note(mark.refused, exchange.request.id);
@@ -46,6 +60,7 @@ export class Checks implements Required<Omit<Checker, "name">> {
 
   readonly called: Required<Checker>["called"] = (exchange, call) => {
     this.#note(mark.called, exchange.request.id, call.attempt, call.candidate.slot);
+    if (call.candidate.kind === "backend") this.tally.calls += 1;
     for (const each of this.#checkers) each.called?.(exchange, call);
   };
 

@@ -1,12 +1,18 @@
 // A region's control plane: the real cores, wired as control-plane/server wires them, on a simulated node.
 
 import { create } from "@bufbuild/protobuf";
-import { createProxies, makeStateFrame, type Proxies } from "@meridian/control-core/fleet";
+import {
+  createProxies,
+  makeStateFrame,
+  type Proxies,
+  RegionLoads,
+} from "@meridian/control-core/fleet";
 import {
   RegionHealth,
   regionHealthLimits,
   type VerdictChange,
 } from "@meridian/control-core/health";
+import type { OutflowShare } from "@meridian/control-core/locality";
 import { debounceDueAt, noteChange, quiet } from "@meridian/control-core/subscription";
 import { fullJitterMs, type Random } from "@meridian/proto/base";
 import { type ReportFrame, type StateFrame, StateFrameSchema } from "@meridian/proto/gen/sync_pb";
@@ -20,6 +26,7 @@ import { type Published, policyKey, publish } from "./policies.ts";
 import { PolicyLane, type PolicyStream } from "./policy-lane.ts";
 import { RegionView } from "./region-view.ts";
 import { RegionWriter } from "./region-writer.ts";
+import { TableKeeper } from "./table-keeper.ts";
 
 /** What a proxy hears on its session; the proxy's side of the wire. */
 export type SessionListener = {
@@ -53,6 +60,8 @@ const leaseMs = 15_000;
 type Memory = {
   readonly proxies: Proxies;
   readonly health: RegionHealth;
+  readonly loads: RegionLoads;
+  readonly table: TableKeeper;
   readonly view: RegionView;
   readonly policyLane: PolicyLane;
   readonly writer: RegionWriter;
@@ -71,6 +80,8 @@ export class ControlPlane {
   readonly #random: Random;
   readonly #notes: ControlNotes;
   #memory: Memory | undefined;
+  /** Rows that go out instead of the table's; for tests of the checkers. */
+  outflows: ((home: string) => readonly OutflowShare[]) | undefined;
   /** Events that the judge is told of beside the real ones; for tests of the checkers. */
   spoilEvidence: ((frame: ReportFrame) => ReportFrame) | undefined;
 
@@ -85,20 +96,25 @@ export class ControlPlane {
   start(): void {
     const { node, store } = this;
     const proxies = createProxies();
-    const health = new RegionHealth();
+    const loads = new RegionLoads();
     const view = new RegionView(node);
+    const health = new RegionHealth((region) => view.signs.digest(region)?.verdicts);
+    const published = (): Published | undefined => memory.published;
+    const writer = new RegionWriter({ node, store, proxies, loads, view, health, published });
     const memory: Memory = {
       proxies,
       health,
+      loads,
       view,
       policyLane: new PolicyLane(node, proxies),
-      writer: new RegionWriter({
+      writer,
+      table: new TableKeeper({
         node,
-        store,
-        proxies,
-        view,
-        health,
-        published: () => memory.published,
+        policy: () => memory.published?.policy,
+        signs: view.signs,
+        drains: () => view.drains(),
+        ownDigest: (region) => (region === node.region ? writer.newest : undefined),
+        storeReachable: () => this.#isReachable(memory),
       }),
       mirrors: [],
       states: new Set(),
@@ -131,6 +147,14 @@ export class ControlPlane {
     return this.#memory?.health;
   }
 
+  /** How long the region that was silent longest has been so; 0 before there is a policy. */
+  oldestSignMs(): number {
+    const memory = this.#memory;
+    const names = memory?.published?.policy.regions.map((each) => each.name) ?? [];
+    const now = this.node.now();
+    return Math.max(0, ...names.map((each) => memory?.view.signs.ageMs(each, now) ?? 0));
+  }
+
   /** Takes over the far end of a proxy's connection. */
   serve(
     proxy: { readonly id: string; readonly region: string },
@@ -157,6 +181,7 @@ export class ControlPlane {
         const now = this.node.now();
         memory.proxies.report(node, frame, now);
         memory.health.take(node, frame.backends, now);
+        memory.loads.take(proxy.region, frame, now);
         connection.send("far", () => listener.acknowledged(frame.sequence));
       },
       gone: () => {
@@ -222,6 +247,7 @@ export class ControlPlane {
     memory.published = next;
     memory.view.signs.keep(new Set(next.policy.regions.map((each) => each.name)));
     memory.health.arrange(next.policy);
+    memory.loads.arrange(next.policy);
     memory.policyLane.publish(next);
     this.#notes.published(this, next);
     this.#kick(memory);
@@ -273,6 +299,7 @@ export class ControlPlane {
         signs: view.signs,
         drains: view.drains(),
         judged: (name) => health.backend(name, now),
+        outflows: (home) => this.outflows?.(home) ?? memory.table.outflows(home),
         storeReachable,
       },
       { region, sequence, now, wall: this.node.wall() },

@@ -5,6 +5,8 @@ import {
   digestDueAt,
   digestRegion,
   type Proxies,
+  type RegionDigest,
+  type RegionLoads,
 } from "@meridian/control-core/fleet";
 import type { RegionHealth } from "@meridian/control-core/health";
 import type { Instant } from "@meridian/proto/base";
@@ -17,6 +19,7 @@ export type RegionWriterOptions = {
   readonly node: SimNode;
   readonly store: StoreClient;
   readonly proxies: Proxies;
+  readonly loads: RegionLoads;
   readonly view: RegionView;
   readonly health: RegionHealth;
   readonly published: () => Published | undefined;
@@ -28,6 +31,8 @@ const comeBackMs = 25_000;
 
 export class RegionWriter {
   readonly #options: RegionWriterOptions;
+  /** As it is now, written yet or not. */
+  newest: RegionDigest | undefined;
   #written: DigestWritten | undefined;
   #aloneSince: Instant | undefined;
   #heartbeatAt = Number.NEGATIVE_INFINITY;
@@ -42,9 +47,10 @@ export class RegionWriter {
   }
 
   #tick(): void {
-    if (this.#isWriting) return;
     const { node, store } = this.#options;
     const now = node.now();
+    this.newest = this.#read(now);
+    if (this.#isWriting) return;
     const digest = this.#dueDigest(now);
     const isHeartbeatDue = now - this.#heartbeatAt >= heartbeatMs;
     if (digest === undefined && !isHeartbeatDue) return;
@@ -69,15 +75,21 @@ export class RegionWriter {
   }
 
   #dueDigest(now: Instant): DigestWritten | undefined {
-    const { node, published, proxies, view, health } = this.#options;
+    const digest = this.newest;
+    if (digest === undefined || digestDueAt(this.#written, digest) > now) return undefined;
+    return { digest, at: now };
+  }
+
+  #read(now: Instant): RegionDigest | undefined {
+    const { node, published, proxies, view, health, loads } = this.#options;
     const policy = published()?.policy;
     if (policy === undefined) return undefined;
     const { region } = node;
     const hasProxies = proxies.list(now).some((each) => each.isFresh && each.region === region);
     if (!this.#mayTell(hasProxies, now)) return undefined;
     const judged = (name: string) => health.backend(name, now);
-    const digest = digestRegion(region, { policy, proxies, drains: view.drains(), judged }, now);
-    return digestDueAt(this.#written, digest) <= now ? { digest, at: now } : undefined;
+    const from = { policy, proxies, loads, drains: view.drains(), judged, wall: node.wall() };
+    return digestRegion(region, { ...from, former: view.signs.digest(region) }, now);
   }
 
   #mayTell(hasProxies: boolean, now: Instant): boolean {

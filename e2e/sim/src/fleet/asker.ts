@@ -1,6 +1,7 @@
 // Whoever asked a proxy: a client, or another region's proxy. What it hears of its request.
 
 import type { UpstreamFailure } from "@meridian/data-core/attempt";
+import type { ClientReading } from "./spoken-answer.ts";
 
 /** Where an answer comes from, told with its first token. */
 export type Served = {
@@ -13,7 +14,13 @@ export type Served = {
 
 export type AskerEnding =
   /** `isTrue`: the model server did end it; only checkers look at that. */
-  | { readonly kind: "complete"; readonly isTrue: boolean; readonly outputTokens: number }
+  | {
+      readonly kind: "complete";
+      readonly isTrue: boolean;
+      readonly outputTokens: number;
+      /** What a client makes of the very bytes, where they are modelled. */
+      readonly reading: ClientReading | undefined;
+    }
   /** Nothing was sent but this error. */
   | {
       readonly kind: "refused";
@@ -22,7 +29,12 @@ export type AskerEnding =
       readonly retryAfterMs: number | undefined;
     }
   /** An error frame, then the end. */
-  | { readonly kind: "broken"; readonly failure: UpstreamFailure; readonly outputTokens: number };
+  | {
+      readonly kind: "broken";
+      readonly failure: UpstreamFailure;
+      readonly outputTokens: number;
+      readonly reading: ClientReading | undefined;
+    };
 
 export type Asker = {
   readonly firstToken: (served: Served) => void;

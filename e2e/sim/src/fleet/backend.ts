@@ -5,6 +5,7 @@ import { upstreamFailure } from "@meridian/data-core/attempt";
 import type { Instant, Random } from "@meridian/proto/base";
 import type { Job, ModelServer, Sequence } from "../kernel/model-server.ts";
 import type { Timeline } from "../kernel/timeline.ts";
+import { SpokenAnswer } from "./spoken-answer.ts";
 
 /** What is wrong with a server; all of it together is possible. Shares are of requests, 0 to 1. */
 export type BackendFaults = {
@@ -66,10 +67,19 @@ export class BackendCall {
   #stalledAt: Instant | undefined;
   ending: TrueEnding | undefined;
 
-  constructor(timeline: Timeline, backend: Backend, job: Job, listener: CallListener) {
+  /** What it says, byte for byte; undefined: this one is not spoken. */
+  readonly words: SpokenAnswer | undefined;
+
+  constructor(
+    timeline: Timeline,
+    backend: Backend,
+    told: { readonly job: Job; readonly isSpoken: boolean },
+    listener: CallListener,
+  ) {
     this.#timeline = timeline;
+    this.words = told.isSpoken ? new SpokenAnswer(backend.random) : undefined;
     this.backend = backend;
-    this.job = job;
+    this.job = told.job;
     this.#listener = listener;
   }
 
@@ -130,7 +140,8 @@ export class BackendCall {
       { ...this.job, outputTokens },
       {
         onFirstToken: (_, hit) => {
-          if (spoilt !== "empty") this.#later(hopMs, () => this.#listener.firstToken(hit));
+          if (spoilt === "empty" || this.words?.begin() === false) return;
+          this.#later(hopMs, () => this.#listener.firstToken(hit));
         },
         onEnd: (now, ending) => this.#ended(ending === "cut" ? "cut" : spoilt, now),
       },
@@ -155,11 +166,13 @@ export class BackendCall {
       return;
     }
     this.ending = ending;
+    // The codec's word, where there are words to read.
+    const failure = this.words === undefined ? failureOf(ending) : this.words.end(ending);
     this.#later(hopMs, () => {
-      if (ending === "complete") {
+      if (failure === undefined) {
         this.#isOver = true;
         this.#listener.complete();
-      } else this.#fail(failureOf(ending));
+      } else this.#fail(failure);
     });
   }
 
@@ -175,8 +188,10 @@ export class BackendCall {
   }
 }
 
-function failureOf(ending: TrueEnding): UpstreamFailure {
+function failureOf(ending: TrueEnding): UpstreamFailure | undefined {
   switch (ending) {
+    case "complete":
+      return undefined;
     case "truncated":
       return upstreamFailure("truncated", "the answer ended without its sign");
     case "empty":
@@ -190,6 +205,8 @@ export class Backend {
   readonly server: ModelServer;
   readonly random: Random;
   readonly faults = noFaults();
+  /** Canaries inside. */
+  canaries = 0;
   /** false: power or network of its host is gone. */
   isHostUp = true;
 

@@ -6,7 +6,6 @@ import type {
   AttemptEvent,
   Attempts,
   CallRole,
-  Candidate,
   Choice,
   Ending,
   UpstreamFailure,
@@ -17,6 +16,7 @@ import type { SimRequest } from "../kernel/request.ts";
 import type { Timer } from "../kernel/timeline.ts";
 import type { Asker, AskerEnding, Served } from "./asker.ts";
 import type { SimProxy } from "./proxy.ts";
+import { type ClientReading, readAsClient } from "./spoken-answer.ts";
 
 /** One call of an exchange, to a backend or to a peer. */
 export type UpstreamCall = {
@@ -27,6 +27,8 @@ export type UpstreamCall = {
   readonly outputTokens: () => number;
   /** Its answer came to its true end. */
   readonly isTrueEnd: () => boolean;
+  /** The bytes that were passed on; undefined: it is not spoken. */
+  readonly sent: () => string | undefined;
 };
 
 export type CallEvents = {
@@ -38,10 +40,18 @@ export type CallEvents = {
 
 type Live = { readonly call: UpstreamCall; readonly role: CallRole; tokenAt: Instant };
 
+export type GivenRequest = {
+  readonly facts: RequestFacts;
+  readonly isFromPeer: boolean;
+  readonly spokenTokens: number;
+};
+
 export class Exchange {
   readonly proxy: SimProxy;
   readonly request: SimRequest;
   readonly facts: RequestFacts;
+  /** Another region's proxy sent it, whatever the facts say. */
+  readonly isFromPeer: boolean;
   readonly #asker: Asker;
   readonly #startedAt: Instant;
   attempts: Attempts | undefined;
@@ -51,16 +61,24 @@ export class Exchange {
   #route = "";
   #committedAt: Instant | undefined;
   readonly #live = new Map<number, Live>();
+  /** What the newest first token told. */
+  #served: Served | undefined;
   /** The call whose answer the asker hears. */
   #speaker: Live | undefined;
+  /** Everybody who was heard. */
+  readonly #spoke = new Set<Live>();
+  /** Tokens that its asker had before it asked. */
+  readonly #givenTokens: number;
   /** Tokens of speakers that broke off. */
   #spokenBefore = 0;
   #timer: Timer | undefined;
 
-  constructor(proxy: SimProxy, request: SimRequest, facts: RequestFacts, asker: Asker) {
+  constructor(proxy: SimProxy, request: SimRequest, given: GivenRequest, asker: Asker) {
     this.proxy = proxy;
     this.request = request;
-    this.facts = facts;
+    this.facts = given.facts;
+    this.isFromPeer = given.isFromPeer;
+    this.#givenTokens = given.spokenTokens;
     this.#asker = asker;
     this.#startedAt = proxy.node.now();
   }
@@ -82,12 +100,21 @@ export class Exchange {
     }
     this.#route = admission.route;
     this.attempts = engine.begin(this.facts, node.now());
+    this.proxy.began(this, this.attempts);
+    notes.began(this);
     this.#step({ kind: "start" });
   }
 
   /** The asker is gone. */
   leave(): void {
     this.#step({ kind: "client-gone" });
+  }
+
+  /** Its proxy has died: nothing of it is left, and the servers see its connections close. */
+  die(): void {
+    this.isOver = true;
+    for (const { call } of this.#live.values()) call.cancel();
+    this.#live.clear();
   }
 
   /** It is held, and a place may be free. */
@@ -100,15 +127,23 @@ export class Exchange {
     return this.#speaker?.call.lastTokenAt();
   }
 
+  /** Sent to its asker. */
   outputTokens(): number {
     return this.#spokenBefore + (this.#speaker?.call.outputTokens() ?? 0);
+  }
+
+  /** What the client has, whoever sent it: a continuation goes on from there. */
+  spokenTokens(): number {
+    return this.#givenTokens + this.#spokenBefore;
   }
 
   #step(event: AttemptEvent): void {
     const { attempts } = this;
     if (attempts === undefined || this.isOver) return;
     for (const command of attempts.step(event, this.proxy.node.now())) this.#carryOut(command);
+    if (this.isOver && !this.proxy.node.isUp) return;
     this.#setTimer();
+    if (event.kind !== "room") this.proxy.shareRoom();
   }
 
   #setTimer(): void {
@@ -167,12 +202,14 @@ export class Exchange {
     this.calls += 1;
     const candidate = this.proxy.divert(this, choice.candidate);
     notes.called(this, { candidate, role, attempt, reason: choice.reason });
-    const call = this.proxy.open(this, candidate, role, this.#events(attempt, candidate));
+    const { queueMaxMs } = choice;
+    const how = { candidate, role, queueMaxMs };
+    const call = this.proxy.open(this, how, this.#events(attempt));
     this.#live.set(attempt, { call, role, tokenAt: 0 });
     call.start();
   }
 
-  #events(attempt: number, candidate: Candidate): CallEvents {
+  #events(attempt: number): CallEvents {
     return {
       connected: () => this.#step({ kind: "connected", attempt }),
       firstToken: (served) => {
@@ -180,38 +217,40 @@ export class Exchange {
         if (live === undefined) return;
         live.tokenAt = this.proxy.timeline.now;
         this.#served = served;
-        if (candidate.kind === "backend") this.proxy.noteServed(this, served);
         this.#step({ kind: "headers", attempt });
         this.#step({ kind: "token", attempt, continuable: this.facts.continuable });
       },
       complete: () => this.#step({ kind: "complete", attempt }),
       failed: (failure) => {
-        const live = this.#live.get(attempt);
-        // What ended by itself needs no cancelling, but its tokens count.
-        if (live !== undefined && live === this.#speaker) {
-          this.#spokenBefore += live.call.outputTokens();
-        }
+        this.#silence(this.#live.get(attempt));
+        this.#live.delete(attempt);
         this.#step({ kind: "failed", attempt, failure });
-        if (this.#live.get(attempt) !== this.#speaker) this.#live.delete(attempt);
       },
     };
   }
-
-  #served: Served | undefined;
 
   #speak(attempt: number, kind: "commit" | "splice"): void {
     const live = this.#live.get(attempt);
     if (live === undefined) return;
     this.proxy.notes.spoke(this, { attempt, kind, role: live.role });
     this.#speaker = live;
+    this.#spoke.add(live);
     this.#committedAt ??= this.proxy.node.now();
     if (kind === "commit" && this.#served !== undefined) this.#asker.firstToken(this.#served);
   }
 
   #drop(attempt: number): void {
     const live = this.#live.get(attempt);
+    this.#silence(live);
     this.#live.delete(attempt);
     live?.call.cancel();
+  }
+
+  /** Nothing more is heard of a call; what it has said counts. */
+  #silence(live: Live | undefined): void {
+    if (live === undefined || live !== this.#speaker) return;
+    this.#spokenBefore += live.call.outputTokens();
+    this.#speaker = undefined;
   }
 
   #finish(ending: Ending): void {
@@ -252,7 +291,12 @@ export class Exchange {
     const outputTokens = this.outputTokens();
     switch (ending.kind) {
       case "complete":
-        return { kind: "complete", isTrue: this.#speaker?.call.isTrueEnd() ?? false, outputTokens };
+        return {
+          kind: "complete",
+          isTrue: this.#speaker?.call.isTrueEnd() ?? false,
+          outputTokens,
+          reading: this.#readByClient(undefined),
+        };
       case "rejected":
         return { kind: "refused", status: 400, code: "rejected", retryAfterMs: undefined };
       case "refused": {
@@ -261,12 +305,23 @@ export class Exchange {
         return { kind: "refused", status: 503, code, retryAfterMs: retryAfterMs ?? 1_000 };
       }
       case "broken":
-        return { kind: "broken", failure: ending.failure, outputTokens };
+        return {
+          kind: "broken",
+          failure: ending.failure,
+          outputTokens,
+          reading: this.#readByClient(ending.failure),
+        };
       case "client-gone":
         return undefined;
       default:
         return assertNever(ending);
     }
+  }
+
+  /** undefined: the bytes of this answer are not modelled, or not from one call alone. */
+  #readByClient(failure: UpstreamFailure | undefined): ClientReading | undefined {
+    const sent = this.#spoke.size === 1 ? [...this.#spoke][0]?.call.sent() : undefined;
+    return sent === undefined ? undefined : readAsClient(sent, failure);
   }
 
   #tellEnd(ending: AskerEnding | undefined): void {

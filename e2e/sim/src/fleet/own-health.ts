@@ -1,6 +1,6 @@
 // A proxy's own judge, for the time without a control plane. Mirrors the shell's own-health.
 
-import { type Engine, type EngineReport, isAlone } from "@meridian/data-core/engine";
+import type { Engine, EngineReport } from "@meridian/data-core/engine";
 import { judgeTickMs, OwnJudge } from "@meridian/data-core/health";
 import type { ProbeNeed } from "@meridian/data-core/probe";
 import type { Random } from "@meridian/proto/base";
@@ -30,7 +30,6 @@ export class OwnHealth {
   #seen = new Map<string, Reading>();
   #rates = new Map<string, number>();
   #toArrange: RegionView | undefined;
-  isAlone = true;
 
   constructor(ports: OwnHealthPorts) {
     this.#ports = ports;
@@ -55,10 +54,9 @@ export class OwnHealth {
     this.#toArrange = undefined;
     const report = engine.report(node.now());
     const counts = this.#count(report);
-    this.isAlone = isAlone(report.stateAgeMs);
-    const told = (name: string) => this.#seen.get(name)?.target.told;
-    const verdicts = this.#judge.tick(counts, { isAlone: this.isAlone, told }, node.now());
-    if (this.isAlone) engine.apply({ kind: "verdicts", verdicts }, node.now());
+    const heard = (name: string) => this.#seen.get(name)?.target.heard;
+    const verdicts = this.#judge.tick(counts, heard, node.now());
+    engine.apply({ kind: "verdicts", verdicts }, node.now());
   }
 
   #count(report: EngineReport): ReadonlyMap<string, HealthCounts> {
@@ -80,10 +78,10 @@ export class OwnHealth {
     const target = this.#seen.get(name)?.target;
     const isProving = target?.told?.isProving === true;
     const isMine =
-      target === undefined ||
-      target.probers.length === 0 ||
-      target.probers.includes(this.#ports.id) ||
-      (this.isAlone && isProving);
+      target !== undefined &&
+      (target.probers.length === 0 ||
+        target.probers.includes(this.#ports.id) ||
+        (target.heard === undefined && isProving));
     if (!isMine) return undefined;
     if (isProving) return "proving";
     return (this.#rates.get(name) ?? 0) > busyPerSecond ? "busy" : "usual";

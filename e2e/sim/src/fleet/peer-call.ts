@@ -36,8 +36,10 @@ export type PeerCallPorts = {
   readonly peer: SimProxy;
   readonly warm: WarmPeers;
   readonly events: CallEvents;
-  /** It asks for the rest of a broken answer. */
-  readonly isContinuation: boolean;
+  /** A longer queue there is not worth it. */
+  readonly queueMaxMs: number | undefined;
+  /** It asks for the rest of a broken answer, of which the client has so many tokens; 0: for a whole one. */
+  readonly spokenTokens: number;
 };
 
 export class PeerCall implements UpstreamCall {
@@ -94,6 +96,9 @@ export class PeerCall implements UpstreamCall {
     return this.#isOver ? this.#outputTokens : (this.#remote?.outputTokens() ?? 0);
   };
 
+  /** What crosses regions is not modelled byte for byte. */
+  readonly sent = (): undefined => undefined;
+
   readonly isTrueEnd = (): boolean => {
     return this.#isTrueEnd;
   };
@@ -124,7 +129,8 @@ export class PeerCall implements UpstreamCall {
       from.request,
       {
         arrivedFrom: from.proxy.node.region,
-        isContinuation: this.#ports.isContinuation,
+        spokenTokens: this.#ports.spokenTokens,
+        queueMaxMs: this.#ports.queueMaxMs,
       },
       {
         firstToken: (served) =>
@@ -178,8 +184,10 @@ export class PeerCall implements UpstreamCall {
 }
 
 function refusalOf(ending: Extract<AskerEnding, { kind: "refused" }>): UpstreamFailure {
-  const { status, code } = ending;
-  if (status === 503)
-    return upstreamFailure("region-refused", `the region refused: ${code}`, { status });
-  return upstreamFailure("status", `status ${status}`, { status });
+  const { status, code, retryAfterMs } = ending;
+  if (status !== 503) return upstreamFailure("status", `status ${status}`, { status });
+  // A region that is full tells its queue.
+  const isFull = code === "region_full" && retryAfterMs !== undefined;
+  const told = isFull ? { status, retryAfterMs } : { status };
+  return upstreamFailure("region-refused", `the region refused: ${code}`, told);
 }

@@ -93,6 +93,7 @@ export class Prober {
     const isWrong =
       random.next() < faults.wrongShare || (isSpoilt && random.next() < faults.emptyShare);
     let isDone = false;
+    backend.canaries += 1;
     const limit = node.after(canaryLimitMs, () => {
       isDone = true;
       fail(0);
@@ -100,6 +101,7 @@ export class Prober {
     const sequence = server.submit(canaryJob, {
       onFirstToken: () => undefined,
       onEnd: (_, ending) => {
+        backend.canaries -= 1;
         if (isDone) return;
         isDone = true;
         node.cancel(limit);
@@ -114,6 +116,7 @@ export class Prober {
     });
     if (sequence !== undefined) return;
     // A server without room is asked again later: that it is full says nothing about its answers.
+    backend.canaries -= 1;
     isDone = true;
     node.cancel(limit);
     ended();

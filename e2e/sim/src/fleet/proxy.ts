@@ -1,69 +1,22 @@
 // A region's proxy: the real engine with its shell's parts around it, on a simulated node with a disk.
 
-import { create } from "@bufbuild/protobuf";
-import type { CallRole, Candidate, Ending } from "@meridian/data-core/attempt";
-import {
-  type CallKnowledge,
-  createCallBuffers,
-  createEngine,
-  type Engine,
-  noHeaders,
-  openCallBuffers,
-  type RequestFacts,
-} from "@meridian/data-core/engine";
-import { ownLoad } from "@meridian/data-core/load";
-import { type Random, refuses } from "@meridian/proto/base";
+import type { Attempts, CallRole, Candidate } from "@meridian/data-core/attempt";
+import { type Engine, noHeaders, type RequestFacts } from "@meridian/data-core/engine";
+import { type Problem, type Random, refuses } from "@meridian/proto/base";
 import type { Snapshot } from "@meridian/proto/gen/snapshot_pb";
-import { NodeSchema, type StateFrame } from "@meridian/proto/gen/sync_pb";
 import { readSnapshot } from "@meridian/proto/snapshot";
 import type { ControlPlane } from "../control/control-plane.ts";
 import type { SimRequest } from "../kernel/request.ts";
 import type { Timeline } from "../kernel/timeline.ts";
 import type { Net } from "../net/net.ts";
 import type { SimNode } from "../net/node.ts";
-import type { Asker, AskerEnding, Served } from "./asker.ts";
+import type { Asker, AskerEnding } from "./asker.ts";
 import { type Backend, BackendCall } from "./backend.ts";
-import { ControlLink } from "./control-link.ts";
 import { type CallEvents, Exchange, type UpstreamCall } from "./exchange.ts";
-import { OwnHealth } from "./own-health.ts";
-import { PeerCall, WarmPeers } from "./peer-call.ts";
-import { RegionReadiness } from "./region-readiness.ts";
-import { ReportMaker } from "./report-maker.ts";
-
-/** What the world's checkers are told of proxies. */
-export type ProxyNotes = {
-  readonly refused: (exchange: Exchange, code: string) => void;
-  readonly called: (exchange: Exchange, call: NotedCall) => void;
-  readonly spoke: (exchange: Exchange, spoken: NotedSpeech) => void;
-  readonly held: (exchange: Exchange) => void;
-  readonly ended: (exchange: Exchange, ending: Ending) => void;
-  readonly applied: (proxy: SimProxy, snapshot: Snapshot, source: string) => void;
-  readonly observed: (proxy: SimProxy, frame: StateFrame) => void;
-};
-
-export type NotedCall = {
-  readonly candidate: Candidate;
-  readonly role: CallRole;
-  readonly attempt: number;
-  readonly reason: string;
-};
-
-export type NotedSpeech = {
-  readonly attempt: number;
-  readonly kind: "commit" | "splice";
-  readonly role: CallRole;
-};
-
-/** Ways in which a test makes a proxy break its promises, so that the checkers have something to find. */
-export type ProxySabotage = {
-  readonly divert?: (exchange: Exchange, candidate: Candidate) => Candidate;
-  readonly distort?: (
-    exchange: Exchange,
-    ending: AskerEnding | undefined,
-  ) => AskerEnding | undefined;
-  /** Of facts that the engine is given. */
-  readonly alter?: (facts: RequestFacts) => RequestFacts;
-};
+import { PeerCall } from "./peer-call.ts";
+import { ProxyLife } from "./proxy-life.ts";
+import type { ProxyNotes, ProxySabotage } from "./proxy-notes.ts";
+import { spokenEvery } from "./spoken-answer.ts";
 
 export type ProxyPorts = {
   readonly net: Net;
@@ -73,26 +26,37 @@ export type ProxyPorts = {
   readonly backend: (name: string) => Backend | undefined;
   /** Proxies by the address that the policy names. */
   readonly peer: (origin: string) => SimProxy | undefined;
-  readonly siblings: () => readonly SimProxy[];
+  /** Of any region, this one included. */
+  readonly proxiesOf: (region: string) => readonly SimProxy[];
   readonly notes: ProxyNotes;
   readonly sabotage: ProxySabotage;
 };
 
-/** To warm up what a snapshot names before it is in force. */
-const warmUpMs = 50;
+/** Where a request came from, and on what terms. */
+export type Origin = {
+  readonly arrivedFrom: string | undefined;
+  readonly queueMaxMs: number | undefined;
+  /** Tokens that the client has already, of an answer that broke; 0: it is no continuation. */
+  readonly spokenTokens: number;
+};
+
+/** A request that a client sends. */
+export const fromClient: Origin = {
+  arrivedFrom: undefined,
+  queueMaxMs: undefined,
+  spokenTokens: 0,
+};
+
+/** A call that is to be made. */
+export type PlannedCall = {
+  readonly candidate: Candidate;
+  readonly role: CallRole;
+  readonly queueMaxMs: number | undefined;
+};
+
+const noPrefix: readonly number[] = [];
 /** How long a control plane may take before siblings are asked. */
 const patienceMs = 500;
-
-/** One life's memory. */
-type Memory = {
-  readonly engine: Engine;
-  readonly calls: CallKnowledge;
-  readonly health: OwnHealth;
-  readonly link: ControlLink;
-  readonly warm: WarmPeers;
-  readonly readiness: RegionReadiness;
-  readonly exchanges: Set<Exchange>;
-};
 
 export class SimProxy {
   readonly node: SimNode;
@@ -103,7 +67,7 @@ export class SimProxy {
   #disk: Snapshot | undefined;
   /** A disk that hangs keeps what it had. */
   isDiskStuck = false;
-  #memory: Memory | undefined;
+  #life: ProxyLife | undefined;
   #lives = 0;
 
   constructor(ports: ProxyPorts) {
@@ -115,41 +79,30 @@ export class SimProxy {
 
   /** At the start of each life. */
   start(): void {
-    const { node, net, controls, backend } = this.#ports;
     this.#lives += 1;
     const random = this.#ports.random.fork(`life ${this.#lives}`);
-    const load = ownLoad();
-    const calls = openCallBuffers(createCallBuffers(load.table.slots));
-    const engine = createEngine({ region: node.region, random, load, calls });
-    const health = new OwnHealth({ id: node.name, node, random, engine, backend });
-    const identity = create(NodeSchema, { id: node.name, region: node.region, build: "sim" });
-    const maker = new ReportMaker(identity, (name) => health.probed(name));
-    const link = new ControlLink({
-      net,
-      node,
-      random,
-      controls,
-      activate: (snapshot, source, answer) => {
-        node.after(warmUpMs, () => answer(this.#activate(snapshot, source)));
-      },
+    const life = new ProxyLife(this.#ports, random, {
+      activate: (snapshot, source) => this.#activate(snapshot, source),
       observe: (frame) => {
-        engine.apply({ kind: "state", frame }, node.now());
+        this.engine.apply({ kind: "state", frame }, this.node.now());
         this.notes.observed(this, frame);
+        this.shareRoom();
       },
-      report: (sequence) => maker.make(sequence, engine.report(node.now())),
     });
-    this.#memory = {
-      engine,
-      calls,
-      health,
-      link,
-      warm: new WarmPeers(),
-      readiness: new RegionReadiness(),
-      exchanges: new Set(),
-    };
-    if (this.#disk !== undefined) link.offer(this.#disk, "disk");
-    link.start();
-    node.after(patienceMs, () => this.#askSiblings());
+    this.#life = life;
+    this.node.onDeath(() => {
+      for (const exchange of life.exchanges) exchange.die();
+      life.exchanges.clear();
+    });
+    // As the shell: what is on the disk is in force before the first connection is taken.
+    if (this.#disk !== undefined) life.link.offer(this.#disk, "disk");
+    life.link.start();
+    this.node.after(patienceMs, () => this.#askSiblings());
+  }
+
+  /** The disk is lost with everything on it. */
+  wipe(): void {
+    this.#disk = undefined;
   }
 
   get engine(): Engine {
@@ -157,7 +110,7 @@ export class SimProxy {
   }
 
   get held(): Snapshot | undefined {
-    return this.#memory?.link.status().held;
+    return this.#life?.link.status().held;
   }
 
   /** What `/gslb/ready` answers. */
@@ -167,27 +120,36 @@ export class SimProxy {
     return readiness.read(engine.report(now), now);
   }
 
+  /** A balancer in front of the region's proxies sends clients to those that have a policy; who died may still be listed. */
+  get isListed(): boolean {
+    return !this.node.isUp || this.held !== undefined;
+  }
+
   /** Requests that it has under way. */
   get live(): number {
-    return this.#memory?.exchanges.size ?? 0;
+    return this.#life?.exchanges.size ?? 0;
   }
 
   /** A request of a client or of another region's proxy; who gave it starts it. */
-  take(
-    request: SimRequest,
-    origin: { readonly arrivedFrom: string | undefined; readonly isContinuation: boolean },
-    asker: Asker,
-  ): Exchange {
-    const plain = factsOf(request, origin);
+  take(request: SimRequest, origin: Origin, asker: Asker): Exchange {
+    // As the shell: where no route chooses by them, beginnings are not read.
+    const prefix = this.engine.serving()?.readsPrefix === true ? request.blocks : noPrefix;
+    const plain = factsOf(request, origin, prefix);
     const facts = this.#ports.sabotage.alter?.(plain) ?? plain;
-    const exchange = new Exchange(this, request, facts, asker);
+    const given = { facts, isFromPeer: origin.arrivedFrom !== undefined };
+    const exchange = new Exchange(
+      this,
+      request,
+      { ...given, spokenTokens: origin.spokenTokens },
+      asker,
+    );
     this.#alive().exchanges.add(exchange);
     return exchange;
   }
 
-  open(exchange: Exchange, candidate: Candidate, role: CallRole, events: CallEvents): UpstreamCall {
+  open(exchange: Exchange, planned: PlannedCall, events: CallEvents): UpstreamCall {
     const { backend, net, peer } = this.#ports;
-    const isContinuation = role === "continuation";
+    const { candidate, role, queueMaxMs } = planned;
     if (candidate.kind === "backend") {
       const found = backend(candidate.name);
       return found === undefined ? deadCall : this.#callBackend(exchange, found, events);
@@ -195,7 +157,21 @@ export class SimProxy {
     const found = peer(candidate.origin);
     if (found === undefined) return deadCall;
     const { warm } = this.#alive();
-    return new PeerCall({ net, from: exchange, peer: found, warm, events, isContinuation });
+    const spokenTokens = role === "continuation" ? exchange.spokenTokens() : 0;
+    const from = exchange;
+    return new PeerCall({ net, from, peer: found, warm, events, queueMaxMs, spokenTokens });
+  }
+
+  began(exchange: Exchange, attempts: Attempts): void {
+    this.#alive().byAttempts.set(attempts, exchange);
+  }
+
+  /** Whoever is held and may have a place now is told, one after the other. */
+  shareRoom(): void {
+    const { engine, byAttempts } = this.#alive();
+    for (let next = engine.takeRoom(); next !== undefined; next = engine.takeRoom()) {
+      byAttempts.get(next)?.tryAgain();
+    }
   }
 
   divert(exchange: Exchange, candidate: Candidate): Candidate {
@@ -207,34 +183,34 @@ export class SimProxy {
     return distort === undefined ? ending : distort(exchange, ending);
   }
 
-  noteServed(_exchange: Exchange, _served: Served): void {
-    // Place for knowledge that first tokens bring.
-  }
-
   left(exchange: Exchange): void {
-    this.#memory?.exchanges.delete(exchange);
+    const life = this.#life;
+    life?.exchanges.delete(exchange);
+    if (exchange.attempts !== undefined) life?.byAttempts.delete(exchange.attempts);
   }
 
-  #activate(snapshot: Snapshot, source: "control" | "disk" | "sibling") {
-    const { engine, health } = this.#alive();
-    const applied = engine.apply({ kind: "snapshot", snapshot }, this.node.now());
+  #activate(snapshot: Snapshot, source: "control" | "disk" | "sibling"): readonly Problem[] {
+    const life = this.#alive();
+    const applied = life.engine.apply({ kind: "snapshot", snapshot }, this.node.now());
     const problems = applied.kind === "err" ? applied.error : [];
     if (refuses(problems)) return problems;
     this.notes.applied(this, snapshot, source);
     const view = readSnapshot(snapshot);
-    if (view.kind === "ok") health.arrange(view.value);
+    if (view.kind === "ok") life.arrange(view.value);
     if (source !== "disk" && !this.isDiskStuck) this.#disk = snapshot;
+    this.shareRoom();
     return problems;
   }
 
   #askSiblings(): void {
     if (this.held !== undefined) return;
-    const { net, siblings } = this.#ports;
-    for (const sibling of siblings()) {
+    const { net, proxiesOf } = this.#ports;
+    for (const sibling of proxiesOf(this.node.region)) {
+      if (sibling === this) continue;
       net.send(this.node, sibling.node, () => {
         const { held } = sibling;
         if (held === undefined) return;
-        net.send(sibling.node, this.node, () => this.#memory?.link.offer(held, "sibling"));
+        net.send(sibling.node, this.node, () => this.#life?.link.offer(held, "sibling"));
       });
     }
     this.node.after(1_000, () => this.#askSiblings());
@@ -242,37 +218,38 @@ export class SimProxy {
 
   #callBackend(exchange: Exchange, backend: Backend, events: CallEvents): UpstreamCall {
     const { request } = exchange;
-    const spoken = exchange.outputTokens();
+    const spoken = exchange.spokenTokens();
     const job = {
       blocks: request.blocks,
       inputTokens: request.inputTokens + spoken,
       outputTokens: Math.max(1, request.outputTokens - spoken),
     };
-    const isRemote = exchange.facts.arrivedFrom !== undefined;
-    const call: BackendCall = new BackendCall(this.timeline, backend, job, {
-      connected: events.connected,
-      firstToken: (hitTokens) =>
-        events.firstToken({
-          backend: backend.server.name,
-          region: backend.server.region,
-          hitTokens,
-          isRemote,
-        }),
-      complete: events.complete,
-      failed: events.failed,
-    });
+    const { name, region } = backend.server;
+    const isRemote = exchange.isFromPeer;
+    const isSpoken = !exchange.isFromPeer && spoken === 0 && request.id % spokenEvery === 0;
+    const call = new BackendCall(
+      this.timeline,
+      backend,
+      { job, isSpoken },
+      {
+        ...events,
+        firstToken: (hitTokens) =>
+          events.firstToken({ backend: name, region, hitTokens, isRemote }),
+      },
+    );
     return {
       start: () => call.start(),
       cancel: () => call.cancel(),
       lastTokenAt: () => call.lastTokenAt(),
       outputTokens: () => call.outputTokens,
       isTrueEnd: () => call.ending === "complete",
+      sent: () => call.words?.sent,
     };
   }
 
-  #alive(): Memory {
-    if (this.#memory === undefined) throw new Error("the proxy was never started");
-    return this.#memory;
+  #alive(): ProxyLife {
+    if (this.#life === undefined) throw new Error("the proxy was never started");
+    return this.#life;
   }
 }
 
@@ -283,11 +260,13 @@ const deadCall: UpstreamCall = {
   lastTokenAt: () => undefined,
   outputTokens: () => 0,
   isTrueEnd: () => false,
+  sent: () => undefined,
 };
 
 function factsOf(
   request: SimRequest,
-  origin: { readonly arrivedFrom: string | undefined; readonly isContinuation: boolean },
+  { arrivedFrom, queueMaxMs, spokenTokens }: Origin,
+  prefix: readonly number[],
 ): RequestFacts {
   return {
     requestId: String(request.id),
@@ -302,7 +281,9 @@ function factsOf(
     protocol: "openai",
     path: "/v1/chat/completions",
     headers: noHeaders,
-    prefix: request.blocks,
-    ...origin,
+    prefix,
+    arrivedFrom,
+    queueMaxMs,
+    isContinuation: spokenTokens > 0,
   };
 }

@@ -10,6 +10,7 @@ export type FleetPlan = {
   readonly tenants: readonly { readonly name: string; readonly residency: readonly string[] }[];
   /** A stream that breaks goes on from another backend. */
   readonly continueStreams: boolean;
+  readonly retryPercent: number;
 };
 
 export type RegionPlan = {
@@ -32,6 +33,10 @@ export function proxyNames(region: RegionPlan): readonly string[] {
 
 export function serverNames(region: RegionPlan): readonly string[] {
   return Array.from({ length: region.servers }, (_, at) => `${region.name}-llm-${at}`);
+}
+
+export function policyRegions(plan: FleetPlan): readonly string[] {
+  return plan.regions.map((each) => each.name);
 }
 
 /** A document for `parsePolicy`; `weights` by server where they are not 1. */
@@ -65,7 +70,7 @@ export function policyDocument(
         match: { models: ["*"] },
         balance: plan.balance,
         timeouts: { connectMs: 1_000, firstTokenMs: 20_000, betweenTokensMs: 15_000 },
-        retry: { attempts: 3, budgetPercent: 10 },
+        retry: { attempts: 3, budgetPercent: plan.retryPercent },
         objective: { firstTokenMs: plan.objectiveMs },
         fallback: ["local-queue", "remote"],
       },

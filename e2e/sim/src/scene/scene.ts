@@ -6,7 +6,8 @@ import { Checks } from "../check/checks.ts";
 import { ControlPlane } from "../control/control-plane.ts";
 import { policyKey } from "../control/policies.ts";
 import { Backend } from "../fleet/backend.ts";
-import { type ProxySabotage, SimProxy } from "../fleet/proxy.ts";
+import { SimProxy } from "../fleet/proxy.ts";
+import type { ProxySabotage } from "../fleet/proxy-notes.ts";
 import { referenceRtts, World } from "../kernel/world.ts";
 import { Net } from "../net/net.ts";
 import type { ClockSkew } from "../net/node.ts";
@@ -40,6 +41,8 @@ export type Sabotage = {
 
 /** Control planes find a leader, a policy and each other before anybody asks. */
 export const warmUpMs = 12_000;
+/** After a trouble a server is out for a time, then proves itself by 34 good answers and more (docs/health.md). */
+const provingMs = 90_000;
 const policyAtMs = 5_000;
 const userRttMs = 20;
 const dnsTtlMs = 30_000;
@@ -62,6 +65,8 @@ export class Scene {
   readonly drains = new Map<string, number>();
   /** What the newest policy says of weights. */
   weights: { readonly [server: string]: number } = {};
+  /** Requests that may wait at each of a region's servers. */
+  readonly queueMax: { [region: string]: number } = {};
   #sequence = 0;
   #ids = 0;
 
@@ -79,7 +84,10 @@ export class Scene {
     this.checks = new Checks(this, makers);
     this.operator = new StoreClient(this.store, this.net.addNode("operator", this.home), random);
     for (const { name } of options.plan.regions) this.#addControl(name);
-    for (const region of options.plan.regions) this.#addRegion(region, sabotage);
+    for (const region of options.plan.regions) {
+      this.queueMax[region.name] = region.size.queueMax;
+      this.#addRegion(region, sabotage);
+    }
     this.dns = this.#addDns();
     this.#addClients();
     timeline.at(policyAtMs, () => this.applyPolicy(this.weights));
@@ -107,6 +115,16 @@ export class Scene {
 
   proxiesOf(region: string): readonly SimProxy[] {
     return [...this.proxies.values()].filter((each) => each.node.region === region);
+  }
+
+  /** Every server there has or had something wrong, and may not have proved itself since; or the region is drained. */
+  isHomeDown(region: string): boolean {
+    const servers = this.serversOf(region);
+    const down = servers.filter((each) => {
+      const trouble = this.troubles.get(each.server.name);
+      return trouble !== undefined && this.now - trouble.to < provingMs;
+    });
+    return down.length === servers.length || (this.drains.get(region) ?? 0) > this.now - 10_000;
   }
 
   /** Writes the policy anew, until the store has taken it. */
@@ -225,7 +243,7 @@ export class Scene {
         controls: this.#controlsFrom(region.name),
         backend: (server) => this.backends.get(server),
         peer: (origin) => this.#proxyAt(origin),
-        siblings: () => this.proxiesOf(region.name).filter((each) => each !== proxy),
+        proxiesOf: (name) => this.proxiesOf(name),
         notes: this.checks,
         sabotage: sabotage.proxy ?? {},
       });
@@ -274,7 +292,7 @@ export class Scene {
           random: random.fork(place),
           records,
           resolvers: resolversAt(timeline, this.dns, at, random.fork(`resolvers ${name}`)),
-          proxiesOf: (region) => this.proxiesOf(region),
+          proxiesOf: (region) => this.proxiesOf(region).filter((each) => each.isListed),
           demand,
           session: options.session,
           tenants: options.tenants,

@@ -40,9 +40,7 @@ export class StoreClient {
   readonly #cluster: StoreCluster;
   readonly #members: readonly Member[];
   readonly #order: EndpointOrder;
-  /** How much later than it came this client takes what its watches tell; for scenarios. */
-  watchDelayMs = 0;
-  /** The same for its writes. */
+  /** How much later than it should this client sends its writes; for scenarios. */
   commitDelayMs = 0;
 
   constructor(cluster: StoreCluster, node: SimNode, random: Random) {
@@ -166,7 +164,7 @@ export class StoreClient {
           if (member === undefined) return;
           const what = { prefix, from: command.from };
           close = this.#cluster.watch(node, member, what, {
-            message: (response) => this.#late(() => step({ kind: "response", stream, response })),
+            message: (response) => step({ kind: "response", stream, response }),
             failed: (message) => step({ kind: "failed", stream, message }),
           });
           return;
@@ -259,11 +257,6 @@ export class StoreClient {
       }
     };
     step({ kind: "start" });
-  }
-
-  #late(run: () => void): void {
-    if (this.watchDelayMs === 0) run();
-    else this.node.after(this.watchDelayMs, run);
   }
 
   /** One member, and where it does not answer in time the next one at the next call. */

@@ -4,7 +4,7 @@
 import type { Random } from "@meridian/proto/base";
 import type { AskerEnding, Served } from "../fleet/asker.ts";
 import type { Exchange } from "../fleet/exchange.ts";
-import type { SimProxy } from "../fleet/proxy.ts";
+import { fromClient, type SimProxy } from "../fleet/proxy.ts";
 import { Zipf } from "../kernel/draws.ts";
 import type { ClientEnding, Records, RequestRecord } from "../kernel/request.ts";
 import type { Timer } from "../kernel/timeline.ts";
@@ -48,6 +48,9 @@ export type ClientsPorts = {
   readonly retries: number;
 };
 
+/** From a question to the end of its answer, roughly. */
+const usualAnswerMs = 4_000;
+
 /** What an SDK does. Source: openai-python and anthropic-sdk-python, `_calculate_retry_timeout`, max_retries = 2. */
 const backOff = { firstMs: 500, capMs: 8_000, jitter: 0.25 } as const;
 const connectMs = 5_000;
@@ -61,7 +64,20 @@ export class Clients {
   constructor(ports: ClientsPorts, fromMs: number) {
     this.#ports = ports;
     this.#zipf = new Zipf(ports.session.systemPrompts);
-    ports.net.timeline.at(fromMs, () => this.#nextSession());
+    ports.net.timeline.at(fromMs, () => {
+      this.#joinSessions(fromMs);
+      this.#nextSession();
+    });
+  }
+
+  /** Sessions that began before the run and are under way: without them demand would take a minute to build up. */
+  #joinSessions(fromMs: number): void {
+    const { demand, net, random, session } = this.#ports;
+    const turnMs = session.thinkMs * 1.4 + usualAnswerMs;
+    const underWay = Math.round((demand.rate(fromMs) * (session.turns - 1) * turnMs) / 1_000);
+    for (let n = 0; n < underWay; n++) {
+      net.timeline.after(random.next() * turnMs, () => this.#beginSession());
+    }
   }
 
   #nextSession(): void {
@@ -196,21 +212,17 @@ class Ask {
     this.#connection = connection;
     this.#watch(turn);
     connection.send("near", () => {
-      exchange = proxy.take(
-        this.#record.request,
-        { arrivedFrom: undefined, isContinuation: false },
-        {
-          firstToken: (served) =>
-            connection.send("far", () => {
-              if (turn === this.#turn) this.#hearFirst(served);
-            }),
-          end: (ending) => {
-            connection.send("far", () => {
-              if (turn === this.#turn) this.#hearEnd(ending);
-            });
-          },
+      exchange = proxy.take(this.#record.request, fromClient, {
+        firstToken: (served) =>
+          connection.send("far", () => {
+            if (turn === this.#turn) this.#hearFirst(served);
+          }),
+        end: (ending) => {
+          connection.send("far", () => {
+            if (turn === this.#turn) this.#hearEnd(ending);
+          });
         },
-      );
+      });
       this.#exchange = exchange;
       notes.arrived(this.#record, exchange);
       exchange.start();
