@@ -6,6 +6,7 @@ import { parseArgs } from "node:util";
 import {
   allBalances,
   allocationFigures,
+  machineFigures,
   pickerFigures,
   wholeFigures,
 } from "./decision/decision-figures.ts";
@@ -24,6 +25,10 @@ const effort = options.short
 const figures: Figure[] = [];
 for (const [title, part] of [
   ["begin and the first step, 3 regions × 64 backends", wholeFigures],
+  [
+    "the machine meanwhile: with a p99 far above its p50, the bars above say nothing",
+    machineFigures,
+  ],
   ["the picker alone, 64 backends", pickerFigures],
   ["what is left for the collector", allocationFigures],
 ] as const) {
