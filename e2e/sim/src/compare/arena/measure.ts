@@ -20,6 +20,8 @@ export type Measured = {
   readonly firstTokenMs: Quantiles;
   /** First token, the worst region's p90. */
   readonly worstRegionP90Ms: number;
+  readonly meanFirstTokenMs: number;
+  /** To the whole answer. */
   readonly meanLatencyMs: number;
   /** Share of prompt tokens that a cache held. */
   readonly hitRate: number;
@@ -78,6 +80,7 @@ function read(arena: Arena, window: Window): Measured {
       p99: quantileOf(firsts, 0.99),
     },
     worstRegionP90Ms: Math.max(...worst.filter((each) => !Number.isNaN(each))),
+    meanFirstTokenMs: firsts.reduce((total, each) => total + each, 0) / counted.length,
     meanLatencyMs: sum(latencies) / counted.length,
     hitRate: sum(counted.map((each) => each.hitTokens)) / prompts,
     remoteShare: counted.filter(isRemote).length / counted.length,

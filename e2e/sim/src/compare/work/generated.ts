@@ -38,6 +38,7 @@ function workload(shape: Shape): Workload {
   return {
     name: shape.name,
     objectiveMs: 2_000,
+    server: "small",
     guess: shape.guess,
     sessions: (demand) => sessionsOf(shape, demand),
   };
@@ -121,7 +122,7 @@ function size(random: Random, { median, sigma, max }: Size): number {
 export const generatedWorkloads: readonly Workload[] = [
   workload({
     name: "chat",
-    guess: 20,
+    guess: 18,
     requestsMean: turnsMean,
     systemTokens: 500,
     steps: (made) => conversation(made, geometric(made.random, turnsMean)),
@@ -135,14 +136,14 @@ export const generatedWorkloads: readonly Workload[] = [
   }),
   workload({
     name: "tree-of-thoughts",
-    guess: 30,
+    guess: 80,
     requestsMean: 15,
     systemTokens: 800,
     steps: thoughts,
   }),
   workload({
     name: "long-prompts",
-    guess: 12,
+    guess: 11,
     requestsMean: 1,
     systemTokens: 0,
     steps: longPrompt,

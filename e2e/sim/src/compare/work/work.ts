@@ -1,5 +1,7 @@
 // What a workload is made of: sessions, each a tree of requests, with the text of every request as a chain of blocks.
 
+import type { serverSizes } from "../../kernel/model-server.ts";
+
 /** Tokens in one block of a prompt, as caches and indexes count them: four make one block of the product's prefix hash. */
 export const blockTokens = 64;
 
@@ -45,6 +47,8 @@ export type Workload = {
   readonly name: string;
   /** 90 of 100 first tokens must have come after so long. */
   readonly objectiveMs: number;
+  /** The model servers that such a service runs on. */
+  readonly server: keyof typeof serverSizes;
   /** A first guess at what twelve replicas carry, in requests a second: where the search begins. */
   readonly guess: number;
   readonly sessions: (demand: Demand) => readonly Session[];

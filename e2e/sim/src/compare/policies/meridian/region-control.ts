@@ -83,7 +83,7 @@ export class RegionControl {
         loads: this.#loads,
         drains: noDrains,
         judged: unjudged,
-        former: undefined,
+        former: this.#written?.digest,
         wall: now,
       },
       now,

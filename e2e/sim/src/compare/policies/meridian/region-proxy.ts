@@ -103,8 +103,17 @@ export class RegionProxy {
     }
   }
 
+  /** How it stands, by a synthetic request: the answer is as old as its way here. */
   #askPeer(other: RegionProxy): void {
-    const rttMs = 2 * this.arena.oneWayMs(this.region, other.region);
-    this.arena.timeline.after(rttMs, () => this.#calls.paths.noteRtt(other.name, rttMs, this.now));
+    const { timeline } = this.arena;
+    const wayMs = this.arena.oneWayMs(this.region, other.region);
+    timeline.after(wayMs, () => {
+      const outlooks = other.engine.outlooks(other.now);
+      timeline.after(wayMs, () => {
+        const { paths } = this.#calls;
+        paths.noteRtt(other.name, 2 * wayMs, this.now);
+        for (const each of outlooks) paths.notePool(other.name, each.model, each, this.now);
+      });
+    });
   }
 }
