@@ -1,12 +1,17 @@
-// The backend with the least expected work for this prompt: what it still has to do, and the prompt without what its
-// cache has of it, probably. Bounded load: who has much more to do than the others is passed over, whatever it has.
-// Source of the bound: Mirrokni, Thorup, Zadimoghaddam, Consistent Hashing with Bounded Loads (2018).
+// The backend that has seen most of the prompt, if one has seen half of it; else the one with the least expected work: what
+// it still has to do, and the prompt without what its cache has of it, probably. Bounded load: who has much more to do than
+// the others is passed over, whatever it has.
+// Sources: Srivatsa et al., Preble (2024), which exploits a cache that saves more than half of a prompt's work, and explores
+// otherwise; of the bound Mirrokni, Thorup, Zadimoghaddam, Consistent Hashing with Bounded Loads (2018).
 
 import type { Random } from "@meridian/proto/base";
 import { begin, creditOf, expectedWork, type Picker, sumWeights } from "./picker.ts";
 import type { Shortlist } from "./shortlist.ts";
 
 export const cacheAware: Picker = { name: "cache-aware", pick, score: expectedWork };
+
+/** Of the prompt, as far as caches are trusted: who has more of it is stuck to, as what it saves is saved for all who wait. */
+const stuckShare = 0.4;
 
 /** A backend may have so many times the mean to do, or so many tokens more: a pool with little to do has no bound. */
 const bound = { factor: 1.25, tokens: 8_192 } as const;
@@ -19,13 +24,21 @@ function pick(list: Shortlist, random: Random): number {
   const most = Math.max(mean * bound.factor, mean + bound.tokens);
   let chosen = -1;
   let least = Number.POSITIVE_INFINITY;
+  let hits = 0;
+  const stuckHits = stuckShare * list.work.promptTokens;
   for (let entry = 0; entry < list.count; entry++) {
     const weight = list.weights[entry] ?? 0;
     if (weight <= 0 || (list.pending[entry] ?? 0) / weight > most) continue;
     const work = expectedWork(list, entry);
-    if (chosen !== -1 && !isBetter(list, entry, chosen, work - least)) continue;
+    // Below the share all are alike: the work decides.
+    const own = list.hits[entry] ?? 0;
+    const held = own > stuckHits ? own : 0;
+    if (held < hits) continue;
+    const isMore = held > hits || chosen === -1;
+    if (!isMore && !isBetter(list, entry, chosen, work - least)) continue;
     chosen = entry;
     least = work;
+    hits = held;
   }
   list.memory.spend(list, chosen, total);
   return chosen;

@@ -68,10 +68,19 @@ test("cache-aware: the longest beginning wins where load is alike", () => {
 });
 
 test("cache-aware: what is saved counts against what is outstanding", () => {
-  const list = listOf([{ hit: 800, pending: 700 }, { hit: 0 }]);
+  const list = listOf([{ hit: 300, pending: 200 }, { hit: 0 }]);
   expect(picked("cache-aware", list)).toEqual(new Set([0]));
-  const busier = listOf([{ hit: 800, pending: 900 }, { hit: 0 }]);
+  const busier = listOf([{ hit: 300, pending: 400 }, { hit: 0 }]);
   expect(picked("cache-aware", busier)).toEqual(new Set([1]));
+});
+
+test("cache-aware: who has seen half of a prompt is stuck to, and of several who has seen most of it", () => {
+  const list = listOf([{ hit: 410, pending: 3_000 }, { hit: 390 }, { hit: 0 }]);
+  expect(picked("cache-aware", list)).toEqual(new Set([0]));
+  const two = listOf([{ hit: 500, pending: 10 }, { hit: 800, pending: 3_000 }, { hit: 0 }]);
+  expect(picked("cache-aware", two)).toEqual(new Set([1]));
+  const equal = listOf([{ hit: 800, pending: 500 }, { hit: 800, pending: 400 }, { hit: 0 }]);
+  expect(picked("cache-aware", equal)).toEqual(new Set([1]));
 });
 
 test("cache-aware: who has much more to do than the others is passed over, whatever it has", () => {

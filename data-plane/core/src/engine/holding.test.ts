@@ -123,3 +123,29 @@ test("a bucket that fills in time is waited for, one that does not is left for a
   late.ask(0);
   expect(late.ask(1).first).toMatch(/^first us/);
 });
+
+test("a wait that is hard to foresee sends requests away before the promise is broken", () => {
+  // The line moves each half second, but calls last 100 ms or 1,900: waits are hard to foresee.
+  const firsts = [1_000, [100, 1_900]].map((callMs) => {
+    const made = world(policy({ objective: { firstTokenMs: 2_500 } }));
+    busy(made);
+    let now = 20_000;
+    for (let round = 0; round < 12; round++) {
+      const under = [made.ask(now), made.ask(now)];
+      const waiting = made.ask(now);
+      const ms = Array.isArray(callMs) ? (callMs[round % 2] ?? 0) : callMs;
+      for (const each of under) complete(each, now + ms);
+      made.wake(now + ms);
+      waiting.attempts.step({ kind: "token", attempt: 1, continuable: false }, now + ms + 60);
+      complete(waiting, now + ms + 900);
+      now += 10_000;
+    }
+    made.ask(now);
+    made.ask(now);
+    const line = Array.from({ length: 6 }, () => made.ask(now).first);
+    return line.findIndex((each) => each.startsWith("first us"));
+  });
+  const [steady = -1, uneven = -1] = firsts;
+  expect(uneven).toBeGreaterThanOrEqual(0);
+  expect(steady === -1 || uneven < steady).toBe(true);
+});

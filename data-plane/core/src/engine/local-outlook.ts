@@ -19,6 +19,8 @@ export type LocalOutlook = {
   readonly firstTokenMs: number;
   /** Of it: until a place is free; undefined: no call has ended yet, so nobody knows. */
   readonly queueMs: number | undefined;
+  /** Of it: the doubt. */
+  readonly errorMs: number;
 };
 
 export type LocalQuestion = {
@@ -68,9 +70,17 @@ export function localOutlook(
     sums.backends === 0 ? survey.roomInMs : queueOf(context, pool, { sums, question });
   const tokens = question.work.promptTokens - sums.hitTokens;
   const testedMs = sums.backends === 0 ? 0 : sums.errorMs / sums.backends;
-  const errorMs = queueMs === undefined ? testedMs + untestedErrorMs(idleMs) : testedMs;
+  const errorMs =
+    queueMs === undefined
+      ? testedMs + untestedErrorMs(idleMs)
+      : Math.max(testedMs, context.times.errorMs(poolSlotOf(context, pool), queueMs));
   const parts = { netMs: 0, queueMs: queueMs ?? 0, fit, tokens, errorMs };
-  return { firstTokenMs: expectedFirstTokenMs(parts), queueMs };
+  return { firstTokenMs: expectedFirstTokenMs(parts), queueMs, errorMs };
+}
+
+/** Where what is held for a pool is counted, and how far expectations of those who were held were off. */
+export function poolSlotOf({ table }: PlanContext, { model }: Pick<Pool, "model">): number {
+  return table().poolSlots.get(model) ?? 0;
 }
 
 /** How soon one backend's first token is expected after so many tokens' work; undefined: it was hardly tried. */
@@ -137,15 +147,16 @@ function addList(
 }
 
 function queueOf(
-  { holds, load, table }: PlanContext,
+  context: PlanContext,
   pool: Pool,
   { sums, question }: { readonly sums: Sums; readonly question: LocalQuestion },
 ): number | undefined {
+  const { holds, load } = context;
   if (sums.known === 0) return undefined;
   const callMs = sums.callMs / sums.known;
   const tokensPerCall = sums.tokensPerCall / sums.known;
   // Held by all threads; where the own ones stand tells where a request stands among all.
-  const heldTokens = Math.max(0, load.pendingTokens(table().poolSlots.get(pool.model) ?? 0));
+  const heldTokens = Math.max(0, load.pendingTokens(poolSlotOf(context, pool)));
   const ownTokens = holds.tokensOf(pool.model);
   const { ticket } = question;
   const before = ticket === undefined || ownTokens === 0 ? 1 : ticket.aheadTokens / ownTokens;

@@ -42,13 +42,13 @@ test("before a policy nothing is told; idle pools have no queue, and no headroom
   ]);
 });
 
-test("headroom is what the region bears beyond what its own clients ask for", () => {
+test("headroom is what the region bears beyond what its own clients ask for; a place that is free is never none", () => {
   const { engine } = world();
   const pool = { model: "big", backends: 1, available: 1, capacityTokens: 1_000 };
   engine.apply({ kind: "state", frame: frame([{ ...pool, demandTokens: 300 }]) }, 0);
   expect(engine.outlooks(0)[0]).toEqual({ model: "big", queueMs: 0, headroom: 550 });
   engine.apply({ kind: "state", frame: frame([{ ...pool, demandTokens: 900 }]) }, 0);
-  expect(engine.outlooks(0)[0]).toEqual({ model: "big", queueMs: 0, headroom: 0 });
+  expect(engine.outlooks(0)[0]).toEqual({ model: "big", queueMs: 0, headroom: 1 });
 });
 
 test("where every backend is at work there is a queue, and no headroom", () => {

@@ -45,7 +45,10 @@ function outlookOf(context: PlanContext, pool: Pool, now: Instant): PoolOutlook 
   return { model, queueMs: Math.ceil(queueMs), headroom: 0 };
 }
 
-/** By the newest word of the own control plane, which sees what all of the region's proxies have under way. */
+/**
+ * By the newest word of the own control plane, which sees what all of the region's proxies have under way. At least 1: a
+ * capacity is an estimate, and a place that is free now is a fact. The queue says how long it stays one.
+ */
 function headroomOf(
   { state, table }: PlanContext,
   model: string,
@@ -53,5 +56,5 @@ function headroomOf(
 ): number | undefined {
   const told = state.pool(table().region, model, now);
   if (told?.capacity === undefined) return undefined;
-  return Math.max(0, Math.floor(usableShare * told.capacity - told.demand));
+  return Math.max(1, Math.floor(usableShare * told.capacity - told.demand));
 }

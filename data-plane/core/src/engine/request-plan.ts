@@ -32,7 +32,7 @@ import { countedAs, evidenceOf, noteRoom } from "./evidence.ts";
 import { Expectation } from "./expectation.ts";
 import type { Ticket } from "./hold-queues.ts";
 import { gone, type LastQuestion, lastResort, nobodyLeft } from "./last-resort.ts";
-import { expectedOf, localOutlook } from "./local-outlook.ts";
+import { expectedOf, localOutlook, poolSlotOf } from "./local-outlook.ts";
 import type { PlanContext } from "./plan-context.ts";
 import { hitTokensOf, pickFrom, surveyPool } from "./pool-choice.ts";
 import {
@@ -41,7 +41,7 @@ import {
   type RemoteChoice,
   type RemoteQuestion,
 } from "./region-choice.ts";
-import { waitKindOf, workOf } from "./request-work.ts";
+import { promisedMs, waitKindOf, workOf } from "./request-work.ts";
 import type { Pool, Table, TenantPlan } from "./table.ts";
 
 export type PlannedRequest = {
@@ -80,8 +80,6 @@ export class RequestPlan implements AttemptPorts {
   /** While it is held. */
   #ticket: Ticket | undefined;
   #heldSlot = 0;
-  /** Where it was sent into a queue that was known: what it waits there tells of the queue, not of the backend. */
-  #queuedSlot = -1;
 
   constructor(context: PlanContext, request: PlannedRequest) {
     this.#context = context;
@@ -172,7 +170,7 @@ export class RequestPlan implements AttemptPorts {
 
   slow(candidate: Candidate): void {
     const { load } = this.#context;
-    if (candidate.slot === this.#queuedSlot) return;
+    if (candidate.slot === this.#expectation.queuedSlot) return;
     load.note(candidate.slot, "slow");
     load.note(candidate.slot, "timed");
   }
@@ -191,8 +189,8 @@ export class RequestPlan implements AttemptPorts {
     if (this.#request.resolved.route.hedge !== undefined) calls.times.learn(slot, kind, ms);
     if (isCut) return;
     this.#underWay.spoke(slot);
-    this.#expectation.came(slot, ms);
-    if (slot === this.#queuedSlot) return;
+    this.#expectation.came(slot, ms, now);
+    if (slot === this.#expectation.queuedSlot) return;
     if (!isSlow) load.note(slot, "timed");
     if (candidate.kind === "peer" || health.isFrozen(slot)) return;
     const { inputTokens } = this.#request.facts;
@@ -268,7 +266,7 @@ export class RequestPlan implements AttemptPorts {
     const plainMs = expectedOf(this.#context, candidate.slot, asked);
     if (plainMs === undefined || request.role === "hedge") return undefined;
     const firstTokenMs = plainMs + times.errorMs(candidate.slot, plainMs);
-    if (request.heldMs + firstTokenMs <= this.#objectiveMs()) return undefined;
+    if (request.heldMs + firstTokenMs <= promisedMs(this.#request)) return undefined;
     const here = { firstTokenMs, isSession: this.#session !== undefined };
     const question = this.#remoteQuestion(request, tenant);
     return this.#leave(gainingRegion(this.#context, question, here, now));
@@ -292,14 +290,19 @@ export class RequestPlan implements AttemptPorts {
     const { holds } = this.#context;
     const local = { work: this.#work, kind: this.#kind ?? "stream", ticket: this.#ticket } as const;
     const here = localOutlook(this.#context, pool, local, now);
-    if (heldMs + here.firstTokenMs > this.#objectiveMs()) {
+    if (heldMs + here.firstTokenMs > promisedMs(this.#request)) {
       const staying = { firstTokenMs: here.firstTokenMs, isSession: this.#session !== undefined };
       const question = this.#remoteQuestion(request, tenant);
       const away = this.#leave(gainingRegion(this.#context, question, staying, now));
       if (away !== undefined) return away;
     }
     const isIn = this.#ticket !== undefined;
-    if (holdLeftMs > 0 && (isIn || !holds.isFull(this.#model))) return this.#hold(pool, now);
+    if (holdLeftMs > 0 && (isIn || !holds.isFull(this.#model))) {
+      const ms = here.firstTokenMs - here.errorMs;
+      if (here.queueMs !== undefined)
+        this.#expectation.holds(poolSlotOf(this.#context, pool), ms, now);
+      return this.#hold(pool, now);
+    }
     const choice = this.#pickNow(pool) ?? this.#pickBusy(pool);
     if (choice !== undefined) this.#expectation.queueMs = here.queueMs ?? 0;
     return choice;
@@ -323,7 +326,7 @@ export class RequestPlan implements AttemptPorts {
   /** It waits there then: in the server's own queue first, which is known to be moving. */
   #pickBusy(pool: Pool): Choice | undefined {
     const choice = this.#pick(pool, pool.survey.queued) ?? this.#pick(pool, pool.survey.busy);
-    this.#queuedSlot = choice?.candidate.slot ?? -1;
+    this.#expectation.queuedSlot = choice?.candidate.slot ?? -1;
     return choice;
   }
 
@@ -360,14 +363,6 @@ export class RequestPlan implements AttemptPorts {
     if (isRefused && failure.retryAfterMs !== undefined) {
       calls.paths.noteQueue(candidate.region, this.#model, failure.retryAfterMs, now);
     }
-  }
-
-  /** What the route promises; without a promise, what counts as slow. */
-  #objectiveMs(): number {
-    const { objectiveFirstTokenMs, timeouts } = this.#request.resolved.route;
-    const { inputTokens } = this.#request.facts;
-    const inputMs = (inputTokens / 1_000) * timeouts.firstTokenMsPer1kInput;
-    return objectiveFirstTokenMs ?? timeouts.slowMs + inputMs;
   }
 
   #remoteQuestion({ excluded }: NextRequest, tenant: TenantPlan): RemoteQuestion {

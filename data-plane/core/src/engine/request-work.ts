@@ -4,6 +4,7 @@ import type { Instant } from "@meridian/proto/base";
 import { type AttemptRecord, isUnsent } from "../attempt/index.ts";
 import type { BackendBuckets, Work } from "../balance/index.ts";
 import type { WaitKind } from "../health/index.ts";
+import type { ResolvedRoute } from "../route/index.ts";
 import type { Outcome, RequestFacts } from "./engine.ts";
 import type { Table } from "./table.ts";
 
@@ -26,6 +27,15 @@ export function waitKindOf({ kind, stream }: RequestFacts): WaitKind | undefined
 
 /** What tells how much of the reckoned work was done. */
 export type SettledWork = Pick<Outcome, "facts" | "attempts" | "usage">;
+
+/** The first token that the route promises; without a promise, what counts as slow. */
+export function promisedMs({ facts, resolved }: PromisedRequest): number {
+  const { objectiveFirstTokenMs, timeouts } = resolved.route;
+  const inputMs = (facts.inputTokens / 1_000) * timeouts.firstTokenMsPer1kInput;
+  return objectiveFirstTokenMs ?? timeouts.slowMs + inputMs;
+}
+
+type PromisedRequest = { readonly facts: RequestFacts; readonly resolved: ResolvedRoute };
 
 /**
  * What the policy declares for a backend is for the whole region: each of its proxies takes an equal part. Clients are

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { readDeadlineMs, readRequestId } from "./wire-headers.ts";
+import { encodeModel, readDeadlineMs, readHopHead, readRequestId } from "./wire-headers.ts";
 
 test.each([
   [{ "x-request-timeout-ms": "1500" }, 1_500],
@@ -32,4 +32,33 @@ test.each([
   [undefined, undefined],
 ])("the client's request id %o is taken as %o", (value, expected) => {
   expect(readRequestId(value)).toBe(expected);
+});
+
+test.each([
+  ["llama-70b", "llama-70b"],
+  ["meta/Llama 3 ü", "meta%2FLlama%203%20%C3%BC"],
+  ["a\r\nx: y", "a%0D%0Ax%3A%20y"],
+  ["\ud800", undefined],
+  ["x".repeat(257), undefined],
+])("the model %j is told to other regions as %s", (model, told) => {
+  expect(encodeModel(model)).toBe(told);
+  if (told === undefined) return;
+  const headers = {
+    "x-meridian-model": told,
+    "x-meridian-tokens": "9",
+    "x-meridian-queue-max-ms": "0",
+  };
+  expect(readHopHead(headers)).toEqual({ model, tokens: 9, queueMaxMs: 0 });
+});
+
+test.each([
+  {},
+  { "x-meridian-model": "m", "x-meridian-tokens": "9" },
+  { "x-meridian-model": "m", "x-meridian-queue-max-ms": "9" },
+  { "x-meridian-tokens": "9", "x-meridian-queue-max-ms": "9" },
+  { "x-meridian-model": "%zz", "x-meridian-tokens": "9", "x-meridian-queue-max-ms": "9" },
+  { "x-meridian-model": "m", "x-meridian-tokens": "-9", "x-meridian-queue-max-ms": "9" },
+  { "x-meridian-model": "m", "x-meridian-tokens": "9", "x-meridian-queue-max-ms": "1e3" },
+])("a head of %j refuses nothing before the body has come", (headers) => {
+  expect(readHopHead(headers)).toBeUndefined();
 });

@@ -75,11 +75,26 @@ function addHopHeaders(exchange: Exchange, headers: HeaderList): void {
   if (Number.isFinite(leftMs)) headers.push(hop.timeout, String(Math.max(1, Math.ceil(leftMs))));
 }
 
-/** Models' names may hold what headers can't. */
 function addQueueHeaders({ facts }: Exchange, headers: HeaderList, queueMaxMs: number): void {
-  if (facts === undefined) return;
-  headers.push(hop.queueMax, String(queueMaxMs), hop.model, encodeURIComponent(facts.model));
-  headers.push(hop.tokens, String(facts.inputTokens + (facts.outputTokensMax ?? 0)));
+  headers.push(hop.queueMax, String(queueMaxMs));
+  const model = facts === undefined ? undefined : encodeModel(facts.model);
+  if (facts === undefined || model === undefined) return;
+  const tokens = facts.inputTokens + (facts.outputTokensMax ?? 0);
+  headers.push(hop.model, model, hop.tokens, String(Math.min(99_999_999, Math.ceil(tokens))));
+}
+
+/** Longer ones, and what is no text, are told in the body alone: a route may take whatever clients write. */
+const modelLengthMax = 256;
+
+/** Models' names may hold what headers can't. undefined: not fit for a header. */
+export function encodeModel(model: string): string | undefined {
+  if (model.length > modelLengthMax) return undefined;
+  try {
+    return encodeURIComponent(model);
+  } catch {
+    // Half of a surrogate pair.
+    return undefined;
+  }
 }
 
 /** The head of an answer that an upstream gave. */
