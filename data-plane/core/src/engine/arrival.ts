@@ -10,9 +10,6 @@ import { surveyPool } from "./pool-choice.ts";
 import { waitKindOf, workOf } from "./request-work.ts";
 import type { Pool } from "./table.ts";
 
-/** Told of a queue whose length nobody knows, as no call has ended yet: about a short answer's. */
-const unknownQueueMs = 500;
-
 /** The queue that is too long for its sender, in milliseconds; undefined: the request may come in. */
 export function refusedQueueMs(
   context: PlanContext,
@@ -41,8 +38,8 @@ export function refusedQueueMs(
   // Nobody stands at all: then the request is refused for that.
   if (waiting === undefined) return undefined;
   const local = { work, kind, ticket: undefined };
-  const queueMs = localOutlook(context, waiting, local, now).queueMs ?? unknownQueueMs;
+  const { toldQueueMs } = localOutlook(context, waiting, local, now);
   // It is not held here: let in, it would go before own clients that are.
   const isBehindOwn = holds.isBehind(waiting.model, undefined);
-  return isBehindOwn || queueMs > queueMaxMs ? Math.ceil(queueMs) : undefined;
+  return isBehindOwn || toldQueueMs > queueMaxMs ? toldQueueMs : undefined;
 }

@@ -21,7 +21,15 @@ export type LocalOutlook = {
   readonly queueMs: number | undefined;
   /** Of it: the doubt. */
   readonly errorMs: number;
+  /**
+   * What other regions are told of the queue: with its doubt, as theirs is compared with what they expect at home, doubt
+   * included. Without it, of two regions that are equally full each would send its requests to the other.
+   */
+  readonly toldQueueMs: number;
 };
+
+/** Told of a queue whose length nobody knows, as no call has ended yet: about a short answer's. */
+const unknownQueueMs = 500;
 
 export type LocalQuestion = {
   readonly work: Work;
@@ -70,12 +78,17 @@ export function localOutlook(
     sums.backends === 0 ? survey.roomInMs : queueOf(context, pool, { sums, question });
   const tokens = question.work.promptTokens - sums.hitTokens;
   const testedMs = sums.backends === 0 ? 0 : sums.errorMs / sums.backends;
+  const doubtMs = queueMs === undefined ? 0 : queueErrorMs(context, pool, queueMs);
   const errorMs =
-    queueMs === undefined
-      ? testedMs + untestedErrorMs(idleMs)
-      : Math.max(testedMs, context.times.errorMs(poolSlotOf(context, pool), queueMs));
+    queueMs === undefined ? testedMs + untestedErrorMs(idleMs) : Math.max(testedMs, doubtMs);
   const parts = { netMs: 0, queueMs: queueMs ?? 0, fit, tokens, errorMs };
-  return { firstTokenMs: expectedFirstTokenMs(parts), queueMs, errorMs };
+  const toldQueueMs = Math.ceil((queueMs ?? unknownQueueMs) + doubtMs);
+  return { firstTokenMs: expectedFirstTokenMs(parts), queueMs, errorMs, toldQueueMs };
+}
+
+/** How far waits of those who were held for the pool were off. */
+function queueErrorMs(context: PlanContext, pool: Pool, queueMs: number): number {
+  return context.times.errorMs(poolSlotOf(context, pool), queueMs);
 }
 
 /** Where what is held for a pool is counted, and how far expectations of those who were held were off. */

@@ -17,9 +17,8 @@ const smallest: Work = { tokens: 1, promptTokens: 1 };
 /** Of what the backends bear others get no more than the region table would give them. */
 const usableShare = 0.85;
 
-/** Told where nobody could answer at all, and where nobody knows how long the queue is. */
+/** Told where nobody could answer at all. */
 const noneQueueMs = 60_000;
-const unknownQueueMs = 500;
 
 /** Models that this region's backends serve, sorted. */
 export function poolOutlooks(context: PlanContext, now: Instant): readonly PoolOutlook[] {
@@ -41,8 +40,8 @@ function outlookOf(context: PlanContext, pool: Pool, now: Instant): PoolOutlook 
   }
   if (!survey.hasRoom && !survey.hasQueue) return { model, queueMs: noneQueueMs, headroom: 0 };
   const local = { work: smallest, kind: "stream", ticket: undefined } as const;
-  const queueMs = localOutlook(context, pool, local, now).queueMs ?? unknownQueueMs;
-  return { model, queueMs: Math.ceil(queueMs), headroom: 0 };
+  const { toldQueueMs } = localOutlook(context, pool, local, now);
+  return { model, queueMs: toldQueueMs, headroom: 0 };
 }
 
 /**
