@@ -39,7 +39,7 @@ function withTenants(given: PolicyDocument): PolicyDocument {
       {
         name: "all",
         match: { models: ["*"] },
-        objective: { firstTokenMs: 200 },
+        objective: { firstTokenMs: 500 },
         retry: { attempts: 3, budgetPercent: 100 },
         hedge: { budgetPercent: 50, minMs: 50 },
         shadow: { model: "tried", percent: 100 },

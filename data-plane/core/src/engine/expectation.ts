@@ -14,6 +14,8 @@ export class Expectation {
   readonly #kind: WaitKind | undefined;
   /** The queue that the next call is sent into, as far as it is no prompts that this proxy sent before. */
   queueMs = 0;
+  /** Who gets it beside as much as it may work on: what it waits there tells of the queue, not of the backend. */
+  queuedSlot = nobody;
   #slot = nobody;
   #ms = 0;
   #isKnown = false;

@@ -79,8 +79,6 @@ export class RequestPlan implements AttemptPorts {
   /** While it is held. */
   #ticket: Ticket | undefined;
   #heldSlot = 0;
-  /** Where it was sent into a queue that was known: what it waits there tells of the queue, not of the backend. */
-  #queuedSlot = -1;
 
   constructor(context: PlanContext, request: PlannedRequest) {
     this.#context = context;
@@ -171,7 +169,7 @@ export class RequestPlan implements AttemptPorts {
 
   slow(candidate: Candidate): void {
     // Of whole answers the quick ones are not counted: the late ones alone would make any backend slow.
-    if (this.#kind === undefined || candidate.slot === this.#queuedSlot) return;
+    if (this.#kind === undefined || candidate.slot === this.#expectation.queuedSlot) return;
     const { load } = this.#context;
     load.note(candidate.slot, "slow");
     load.note(candidate.slot, "timed");
@@ -192,7 +190,7 @@ export class RequestPlan implements AttemptPorts {
     if (isCut) return;
     this.#underWay.spoke(slot);
     this.#expectation.came(slot, ms, now);
-    if (slot === this.#queuedSlot) return;
+    if (slot === this.#expectation.queuedSlot) return;
     if (!isSlow) load.note(slot, "timed");
     if (candidate.kind === "peer") return;
     const { inputTokens } = this.#request.facts;
@@ -332,7 +330,7 @@ export class RequestPlan implements AttemptPorts {
   /** It waits there then: in the server's own queue first, which is known to be moving. */
   #pickBusy(pool: Pool): Choice | undefined {
     const choice = this.#pick(pool, pool.survey.queued) ?? this.#pick(pool, pool.survey.busy);
-    this.#queuedSlot = choice?.candidate.slot ?? -1;
+    this.#expectation.queuedSlot = choice?.candidate.slot ?? -1;
     return choice;
   }
 
