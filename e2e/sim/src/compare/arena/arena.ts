@@ -4,7 +4,7 @@
 import { assert, type Instant, type Random, seededRandom } from "@meridian/proto/base";
 import { ModelServer, type ServerSize } from "../../kernel/model-server.ts";
 import { Timeline } from "../../kernel/timeline.ts";
-import type { Session, Step } from "../work/work.ts";
+import type { Session, Step } from "../workloads/work.ts";
 
 /** Regions, what stands in each, and how far they are from each other. */
 export type Layout = {

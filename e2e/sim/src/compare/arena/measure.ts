@@ -1,7 +1,7 @@
 // One run, measured: first tokens, whole answers, cache hits, what went abroad.
 
 import type { Instant } from "@meridian/proto/base";
-import type { Demand, Workload } from "../work/work.ts";
+import type { Demand, Workload } from "../workloads/work.ts";
 import { Arena, type Ask, type Layout, type Policy } from "./arena.ts";
 
 /** How long a run is, in ms: what fills sessions and caches is not counted, what is asked late is heard to its end. */

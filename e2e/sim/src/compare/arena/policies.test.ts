@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { regionalMeridian } from "../policies/meridian/meridian.ts";
 import { regionalPushing } from "../policies/selective.ts";
 import { byName, demandOf, fleetFor, policies } from "../run/contest.ts";
-import { generatedWorkloads } from "../work/generated.ts";
+import { generatedWorkloads } from "../workloads/generated.ts";
 import type { Policy } from "./arena.ts";
 import { type Measured, measure } from "./measure.ts";
 

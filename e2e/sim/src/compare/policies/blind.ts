@@ -4,7 +4,7 @@
 import type { Arena, Ask, Policy } from "../arena/arena.ts";
 import { bitsOf, PrefixMemory } from "../arena/prefix-memory.ts";
 import { probeEveryMs } from "../arena/probes.ts";
-import { blockTokens } from "../work/work.ts";
+import { blockTokens } from "../workloads/work.ts";
 import { Pool } from "./pool.ts";
 
 const matchRateLeast = 0.5;

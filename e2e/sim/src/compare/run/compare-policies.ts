@@ -2,8 +2,8 @@
 // many replicas sharing saves.
 
 import type { Measured } from "../arena/measure.ts";
-import { generatedWorkloads } from "../work/generated.ts";
-import type { Workload } from "../work/work.ts";
+import { generatedWorkloads } from "../workloads/generated.ts";
+import type { Workload } from "../workloads/work.ts";
 import { type Effort, policies, sharing, simpleNames } from "./contest.ts";
 import type { Crew } from "./crew.ts";
 import type { ReplicaNeed } from "./replicas.ts";

@@ -7,9 +7,9 @@ import { blindPushing, gorgoCost } from "../policies/blind.ts";
 import { meridian, regionalMeridian } from "../policies/meridian/meridian.ts";
 import { regionalPushing, selectivePushing, waitAndWiden } from "../policies/selective.ts";
 import { simplePolicies } from "../policies/simple.ts";
-import { generatedWorkloads } from "../work/generated.ts";
-import { recordedWorkload } from "../work/recorded.ts";
-import { blockTokens, type Demand, type Workload } from "../work/work.ts";
+import { generatedWorkloads } from "../workloads/generated.ts";
+import { recordedWorkload } from "../workloads/recorded.ts";
+import { blockTokens, type Demand, type Workload } from "../workloads/work.ts";
 
 /** In the order in which they are shown. */
 export const policies: readonly Policy[] = [

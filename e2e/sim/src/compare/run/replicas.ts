@@ -2,7 +2,7 @@
 
 import type { Policy } from "../arena/arena.ts";
 import { measure, type Span } from "../arena/measure.ts";
-import type { Demand, Workload } from "../work/work.ts";
+import type { Demand, Workload } from "../workloads/work.ts";
 import { fleetFor, peakToTrough, shares } from "./contest.ts";
 
 export type ReplicaNeed = {

@@ -3,7 +3,7 @@
 import { assertNever } from "@meridian/proto/base";
 import type { Policy } from "../arena/arena.ts";
 import { type Measured, measure, type Span } from "../arena/measure.ts";
-import type { Workload } from "../work/work.ts";
+import type { Workload } from "../workloads/work.ts";
 import { byName, demandOf, equalRttMs, fleetFor, policies, sharing } from "./contest.ts";
 import { type ReplicaNeed, replicasNeeded } from "./replicas.ts";
 import { largestLoad } from "./search.ts";

@@ -14,7 +14,7 @@ import { noHeaders, type RequestFacts } from "@meridian/data-core/engine";
 import { assertNever, type Instant } from "@meridian/proto/base";
 import type { Timer } from "../../../kernel/timeline.ts";
 import type { Ask } from "../../arena/arena.ts";
-import { prefixOf } from "../../work/text.ts";
+import { prefixOf } from "../../workloads/text.ts";
 import { model } from "./fleet-policy.ts";
 import type { RegionProxy } from "./region-proxy.ts";
 
