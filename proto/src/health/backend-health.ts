@@ -77,6 +77,8 @@ export type TickContext = {
   readonly mayEject: boolean;
   /** Nothing is there to ask for canaries: the return does without. */
   readonly hasCanary: boolean;
+  /** Its requests go well of late: then probes that fail tell of the way from one prober, and take nobody out. */
+  readonly isAnswering: boolean;
 };
 
 export function newBackendHealth(now: Instant): BackendHealth {
@@ -194,11 +196,11 @@ function wrongInRow(before: number, { canaries, canariesWrong }: HealthCounts): 
 
 function outageReason(
   { signals: states }: BackendHealth,
-  { tests, canariesWrongInRow }: TickContext & { readonly canariesWrongInRow: number },
+  { tests, canariesWrongInRow, isAnswering }: TickContext & { readonly canariesWrongInRow: number },
 ): string | undefined {
   const { outage, probe } = states;
   if (outage.sum >= tests.outage.h) return `${outage.bad} of ${outage.n} requests failed`;
-  if (probe.sum >= tests.probe.h) return `${probe.bad} of ${probe.n} probes failed`;
+  if (probe.sum >= tests.probe.h && !isAnswering) return `${probe.bad} of ${probe.n} probes failed`;
   if (canariesWrongInRow >= canariesInRow) return `${canariesWrongInRow} wrong answers in a row`;
   return undefined;
 }

@@ -109,3 +109,26 @@ test("a new policy keeps what was learned of the backends that stay", () => {
   expect(after.backends.get("b")?.health).toMatchObject({ phase: "out", ejections: 1 });
   expect([...after.backends.keys()].sort()).toEqual(["b", "c", "d"]);
 });
+
+test("failing probes of a backend that answers its requests degrade it and do not take it out", () => {
+  const cutOff = (failed: number) => (name: string) =>
+    name === pool[0]
+      ? counts({ requests: 10, failed, timed: 10, probes: 2, probesFailed: 1 })
+      : counts({ requests: 10, timed: 10, probes: 2 });
+  const at = (state: FleetHealth) => verdicts(state, 60_000)[0];
+  expect(at(runFleet(60, cutOff(0)))).toBe("degraded");
+  expect(at(runFleet(60, cutOff(5)))).toBe("unhealthy");
+  const idle = (name: string) => counts({ probes: 2, probesFailed: name === pool[0] ? 2 : 0 });
+  expect(at(runFleet(60, idle))).toBe("unhealthy");
+});
+
+test("slow neighbours do not keep in who fails", () => {
+  const state = runFleet(90, (name, second) =>
+    name === pool[0]
+      ? counts({ requests: 10, failed: second > 30 ? 7 : 0, timed: 10 })
+      : counts({ requests: 10, timed: 10, slow: 8 }),
+  );
+  const [failing, ...slow] = verdicts(state, 90_000);
+  expect(failing).toBe("unhealthy");
+  expect(new Set(slow)).toEqual(new Set(["degraded"]));
+});

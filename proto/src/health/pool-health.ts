@@ -60,6 +60,9 @@ const commonTicks = 10;
 const commonPoolMin = 2;
 /** Chance lets one of them alarm some ticks before the others: these tell that they are on their way. */
 const failing = ["failure", "outage", "probe"] as const satisfies readonly Signal[];
+/** So many requests of late, and no larger share of them failed: the backend plainly works. */
+const answeringMin = 10;
+const answeringFailed = 0.1;
 /** Failures of which so many are connections refused or unreachable are facts, whoever shares them. */
 const hardShare = 0.9;
 
@@ -84,9 +87,11 @@ export function tickFleet(
     const others = ratesOf(neighbours.get(name) ?? [], members);
     const hasCanary = context.withCanary.has(name);
     const { tests, times } = context;
-    const health = members.get(name)?.health ?? newBackendHealth(clock.now);
+    const { health, recent } = members.get(name) ?? newMember(clock.now);
+    const isAnswering = goesWell(recent);
     const seen = counts.get(name) ?? noCounts;
-    return tickHealth(health, seen, { tests, times, others, hasCanary, mayEject }, clock.now);
+    const against = { tests, times, others, hasCanary, mayEject, isAnswering };
+    return tickHealth(health, seen, against, clock.now);
   };
   // Twice, since who alarms in this very tick counts as well: a common cause strikes all at the same moment.
   const alarmed = new Map(names.map((name) => [name, judge(name, false)]));
@@ -97,6 +102,11 @@ export function tickFleet(
     after.set(name, { health: judge(name, mayEject), recent });
   }
   return { backends: after };
+}
+
+/** Passive evidence goes before active: of the last ten seconds or so, refused connections apart. */
+function goesWell({ requests, failed }: Recent): boolean {
+  return requests >= answeringMin && failed <= answeringFailed * requests;
 }
 
 /** The fleet with one backend's health set to what is known of it from elsewhere. */
@@ -169,7 +179,8 @@ function isCommon(
     if (health.phase === "out") return isLate(health.ejectedAt);
     if (health.canariesWrongInRow >= canariesInRow) return true;
     if (failing.some((signal) => health.signals[signal].sum >= tests[signal].h / 2)) return true;
-    return signals.some((signal) => isLate(health.signals[signal].alarmedAt));
+    // Slowness takes nobody out: it is no reason to keep in who fails.
+    return signals.some((signal) => signal !== "slow" && isLate(health.signals[signal].alarmedAt));
   });
   return (troubled.length + 1) / (neighbours.length + 1) > commonShare;
 }

@@ -3,7 +3,7 @@
 
 import { fnv1a } from "../base/index.ts";
 
-/** Two see more than one: a broken way from one proxy is told from a broken backend. */
+/** Two, so that one that leaves or is cut off does not leave a backend unprobed. */
 export const probersPerBackend = 2;
 
 /** The probers of a backend among these proxies, the first choice first. */

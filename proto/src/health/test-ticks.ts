@@ -19,6 +19,7 @@ export const alone: TickContext = {
   others: { failure: 0, failureNow: 0, slow: 0 },
   mayEject: true,
   hasCanary: false,
+  isAnswering: false,
 };
 
 export function counts(more: Partial<HealthCounts>): HealthCounts {

@@ -97,8 +97,8 @@ const idleForMs = 5_000;
 const recoverMs = 90_000;
 /** Who was called slow has half its weight or less, and its weight back some time later. */
 const doubtedMs = 15_000;
-/** One in a thousand, for the few that a second's race explains. */
-const leavesMax = 0.001;
+/** For the few that a second's race explains. */
+const leavesMax = 0.002;
 
 /** A request leaves its region only where the region is expected to miss the objective. */
 export const localFirst: CheckerMaker = (scene, violate) => {

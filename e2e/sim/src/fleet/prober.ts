@@ -16,7 +16,7 @@ export type ProberPorts = {
   readonly need: (name: string) => ProbeNeed | undefined;
 };
 
-const tickMs = 200;
+const tickMs = 250;
 const aliveLimitMs = 2_000;
 const canaryLimitMs = 10_000;
 const roundTripMs = 1;

@@ -35,7 +35,7 @@ export type LifeHooks = {
 /** To warm up what a snapshot names before it is in force. */
 const warmUpMs = 50;
 /** How old the numbers are by which the metrics' reader tells busy servers. */
-const inFlightMs = 250;
+const inFlightMs = 500;
 
 export class ProxyLife {
   readonly engine: Engine;

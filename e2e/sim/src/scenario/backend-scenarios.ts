@@ -162,8 +162,8 @@ export const retryStorm: Scenario = {
   change: {
     // One proxy with as much to do as in the field: a budget's floor and burst are each proxy's own.
     proxies: 1,
-    servers: { [us]: 14, [eu]: 1, [ap]: 1 },
-    demand: { [us]: steady(easy * 7.5), [eu]: steady(easy / 10), [ap]: steady(easy / 10) },
+    servers: { [us]: 15, [eu]: 1, [ap]: 1 },
+    demand: { [us]: steady(easy * 8), [eu]: steady(easy / 10), [ap]: steady(easy / 10) },
   },
   script: (scene) => {
     scene.at(20, () => {

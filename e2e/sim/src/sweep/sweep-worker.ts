@@ -5,9 +5,10 @@ import { runScenario } from "../scenario/run-scenario.ts";
 import type { SweepAnswer, SweepTask } from "./sweep.ts";
 
 parentPort?.on("message", ({ scenario, seed }: SweepTask) => {
-  const startedMs = process.cpuUsage();
+  // Of this thread: the process's would count the others' work, too.
+  const started = process.threadCpuUsage();
   const result = runScenario(scenario, seed);
-  const { user, system } = process.cpuUsage(startedMs);
+  const { user, system } = process.threadCpuUsage(started);
   const answer: SweepAnswer = { result, cpuMs: (user + system) / 1_000 };
   parentPort?.postMessage(answer);
 });
