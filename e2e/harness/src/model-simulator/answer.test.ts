@@ -39,7 +39,7 @@ test("the least recently used block leaves first", () => {
   expect([cache.match([1]), cache.match([2]), cache.match([3])]).toEqual([1, 0, 1]);
 });
 
-test.each(["", "name", "name:huge", "name:1", "name:1:x", "name:1:2:3:4:5:6", "name:large:1"])(
+test.each(["", "name", "name:huge", "name:1", "name:1:x", "name:1:2:3:4:5:6:7", "name:large:1"])(
   "a model written as %j is refused",
   (text) => {
     expect(parseModelSpec(text).kind).toBe("err");
