@@ -54,14 +54,14 @@ export async function takeFootprint(
   };
 }
 
-/** More of anything that is counted; memory is judged elsewhere. */
-export function holdsMore(later: Footprint, earlier: Footprint): boolean {
-  const [after, before] = [later, earlier].map(({ objects, ...plain }) => [
+/** More of anything that is counted, timers within what they may differ by; memory is judged elsewhere. */
+export function holdsMore(later: Footprint, earlier: Footprint, moreTimers: number): boolean {
+  const [after, before] = [later, earlier].map(({ objects, ...plain }, which) => [
     plain.clientSockets,
     plain.upstreamSockets,
     plain.descriptors,
     plain.resources,
-    ...Object.values(objects),
+    ...Object.values({ ...objects, timers: objects.timers + which * moreTimers }),
   ]);
   return after?.some((each, index) => each > (before?.[index] ?? 0)) === true;
 }

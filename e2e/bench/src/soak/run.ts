@@ -4,6 +4,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { type Random, seededRandom } from "@meridian/proto/base";
 import { type ProcessorUse, processorUse } from "../proxy/processor.ts";
 import { sumOf } from "./books.ts";
+import { bars } from "./figures.ts";
 import { type Footprint, holdsMore, socketsOf, takeFootprint } from "./footprint.ts";
 import { Load } from "./load.ts";
 import type { Scene } from "./scene.ts";
@@ -45,6 +46,8 @@ const exactRequests = 40;
 const exactPace = 0.1;
 /** Idle connections to upstreams are closed after a while; so long is waited for that. */
 const restMs = 30_000;
+/** Longer than idle connections of requests are kept by anybody. */
+const unchangedMs = 6_000;
 const restRounds = 4;
 const restRoundMs = 2_000;
 
@@ -75,7 +78,7 @@ export async function soak(scene: Scene, options: SoakOptions): Promise<SoakResu
   options.note("rest");
   let end = await rest(scene, load);
   // A reconnection or a scrape that happens to be under way is no leak: what stays is.
-  for (let round = 0; round < restRounds && holdsMore(end, base); round++) {
+  for (let round = 0; round < restRounds && holdsMore(end, base, bars.timers); round++) {
     await pause(restRoundMs);
     end = await takeFootprint(scene.proxyPid, scene.ports, scene.inspector);
   }
@@ -143,9 +146,13 @@ async function sampleUntil(scene: Scene, options: SoakOptions, samples: Sample[]
 async function rest(scene: Scene, load: Load): Promise<Footprint> {
   load.close();
   const deadline = performance.now() + restMs;
+  let same = { upstreams: Number.NaN, since: 0 };
   while (performance.now() < deadline) {
     const { clients, upstreams } = socketsOf(scene.proxyPid, scene.ports);
-    if (clients === 0 && upstreams === 0) break;
+    const now = performance.now();
+    if (clients > 0 || upstreams !== same.upstreams) same = { upstreams, since: now };
+    // Those that probes use stay open: what is left when nothing has changed for so long is theirs.
+    if (clients === 0 && (upstreams === 0 || now - same.since > unchangedMs)) break;
     await pause(100);
   }
   return takeFootprint(scene.proxyPid, scene.ports, scene.inspector);
